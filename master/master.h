@@ -1,0 +1,107 @@
+/*
+ * The master: owns shared memory, listeners and the vault; forks, reaps, reloads, stops. Parses no
+ * byte from the network and takes no lock in shared memory, so no child can wedge it.
+ */
+#ifndef PGR_MASTER_MASTER_H
+#define PGR_MASTER_MASTER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "config/config.h"
+#include "net/fdpass.h"
+#include "net/loop.h"
+#include "shm/segment.h"
+#include "shm/stats.h"
+
+#define PGR_MASTER_LISTENERS 16
+
+struct pgr_child {
+	unsigned index; /* of its struct pgr_proc */
+	pid_t pid;      /* 0: not running */
+	int sock;       /* our end; -1: none */
+	pgr_usec started;
+	pgr_usec not_before; /* respawn after this */
+	unsigned quick_deaths;
+};
+
+struct pgr_ask_pending {
+	unsigned child; /* index into master->child */
+	uint32_t slot;
+	uint32_t conn;
+	pgr_usec until;
+};
+
+#define PGR_VAULT_PENDING 4096
+
+struct pgr_vault {
+	int *fd;        /* by slot; -1: none */
+	uint32_t *conn; /* by slot: of which connection */
+	struct pgr_ask_pending pending[PGR_VAULT_PENDING];
+	unsigned pending_count;
+};
+
+struct pgr_master {
+	const char *config_path;
+	struct pgr_config_pair pair; /* as published last */
+	struct pgr_shm shm;
+	struct pgr_loop loop;
+	pgr_usec now;
+	int signals; /* signalfd */
+	int listener[PGR_MASTER_LISTENERS];
+	unsigned listeners;
+	int control;
+	int http;
+	uid_t uid; /* that children drop to */
+	gid_t gid;
+	bool drop;
+	struct pgr_child child[PGR_PROCS]; /* workers, then monitor and stats */
+	unsigned children;
+	struct pgr_vault vault;
+	pgr_usec stop_at;  /* when the present stage of stopping ends; 0: not stopping */
+	pgr_usec kill_at;
+	bool quit;
+};
+
+/* ---- children.c ---- */
+void pgr_children_start(struct pgr_master *m);
+void pgr_children_reap(struct pgr_master *m);
+void pgr_children_tick(struct pgr_master *m); /* respawn, watchdog */
+bool pgr_children_workers_gone(const struct pgr_master *m);
+void pgr_children_kill(struct pgr_master *m, int sig);
+void pgr_children_poke(struct pgr_master *m);
+
+/* ---- vault.c ---- */
+void pgr_vault_init(struct pgr_vault *vault);
+void pgr_vault_read(struct pgr_master *m, unsigned child);
+void pgr_vault_answer(struct pgr_master *m);
+void pgr_vault_forget_child(struct pgr_master *m, unsigned child);
+void pgr_vault_close_all(struct pgr_vault *vault); /* in a forked child */
+
+/* ---- reload.c ---- */
+
+/* Loads and publishes; the outcome is in shm.seg->answer and in the log. False: nothing changed. */
+bool pgr_reload(struct pgr_master *m);
+bool pgr_reload_first(struct pgr_master *m);
+
+/* ---- sandbox.c ---- */
+
+/* In a child: drops privileges and, with sandbox: true, all system calls that its role does not need. */
+void pgr_sandbox_enter(const struct pgr_master *m, unsigned index);
+
+/* ---- title.c ---- */
+void pgr_title_init(int argc, char **argv);
+void pgr_title_set(const char *role);
+
+/* ---- stop.c ---- */
+void pgr_stop_begin(struct pgr_master *m, enum pgr_stop how);
+void pgr_stop_tick(struct pgr_master *m);
+
+/* ---- listeners.c ---- */
+PGR_MUST enum pgr_rc pgr_listeners_open(struct pgr_master *m, struct pgr_err *err);
+void pgr_listeners_unlink(struct pgr_master *m);
+
+/* A command of the control socket; the answer lies in shm.seg->answer. */
+void pgr_master_command(struct pgr_master *m, enum pgr_command command);
+
+#endif

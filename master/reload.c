@@ -1,0 +1,118 @@
+/*
+ * Configuration: parse, validate, diff, publish. A bad file changes nothing and says why; a good one
+ * becomes the next generation, and what did not change is not touched.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "master/master.h"
+
+static void
+answer_clear(struct pgr_master *m, bool ok)
+{
+	m->shm.seg->answer.ok = ok;
+	m->shm.seg->answer.text[0] = '\0';
+}
+
+static void
+answer_line(struct pgr_master *m, const char *line)
+{
+	struct pgr_answer *a = &m->shm.seg->answer;
+	size_t len = strlen(a->text);
+
+	snprintf(a->text + len, sizeof(a->text) - len, "%s%s", len > 0 ? "\n" : "", line);
+}
+
+static void
+tell_errors(struct pgr_master *m, const struct pgr_config_errors *errors)
+{
+	char line[1024];
+
+	answer_clear(m, false);
+	for (size_t i = 0; i < errors->n; i++) {
+		pgr_config_error_text(&errors->list[i], line, sizeof(line));
+		answer_line(m, line);
+		pgr_log(PGR_LOG_ERROR, "config", "%s", line);
+	}
+}
+
+static void
+on_change(void *arg, const struct pgr_config_change *change)
+{
+	struct pgr_master *m = arg;
+	char line[512];
+
+	pgr_config_change_text(change, line, sizeof(line));
+	answer_line(m, line);
+	pgr_log(PGR_LOG_INFO, "config.changed", "%s", line);
+}
+
+static enum pgr_rc
+publish(struct pgr_master *m, const struct pgr_config_pair *pair, struct pgr_err *err)
+{
+	/* a store is free as soon as every process has looked at a newer generation: a moment */
+	for (int tries = 0; tries < 50; tries++) {
+		enum pgr_rc rc = pgr_generation_publish(&m->shm, pair->config, pair->config->size,
+			pair->secrets, pair->secrets->size, err);
+
+		if (rc != PGR_AGAIN)
+			return rc;
+		pgr_children_poke(m);
+		usleep(20000);
+	}
+	return pgr_err_set(err, "55000", "a process still uses an old configuration; try again");
+}
+
+static bool
+load(struct pgr_master *m, struct pgr_config_pair *ret)
+{
+	struct pgr_config_errors *errors = calloc(1, sizeof(*errors));
+	bool ok;
+
+	if (errors == NULL)
+		return false;
+	ok = pgr_config_load(m->config_path, ret, errors) == PGR_OK;
+	if (!ok)
+		tell_errors(m, errors);
+	free(errors);
+	return ok;
+}
+
+bool
+pgr_reload(struct pgr_master *m)
+{
+	struct pgr_config_pair pair;
+	struct pgr_err err;
+
+	if (!load(m, &pair))
+		return false;
+	answer_clear(m, true);
+	if (pgr_config_diff(&m->pair, &pair, on_change, m) == 0)
+		answer_line(m, "nothing changed");
+	if (publish(m, &pair, &err) != PGR_OK) {
+		answer_clear(m, false);
+		answer_line(m, err.message);
+		pgr_log(PGR_LOG_ERROR, "config", "%s", err.message);
+		pgr_config_free(&pair);
+		return false;
+	}
+	pgr_config_free(&m->pair);
+	m->pair = pair;
+	atomic_fetch_add(&m->shm.stats->reloads, 1);
+	pgr_children_poke(m);
+	return true;
+}
+
+bool
+pgr_reload_first(struct pgr_master *m)
+{
+	struct pgr_err err;
+
+	if (publish(m, &m->pair, &err) == PGR_OK)
+		return true;
+	pgr_log(PGR_LOG_ERROR, "config", "%s", err.message);
+	return false;
+}

@@ -1,0 +1,141 @@
+/*
+ * The vault: a duplicate of every server connection, so that any worker can come to any slot's
+ * descriptor, and connections outlive the workers that opened them. A question that comes before its
+ * deposit (another socket, another order) waits for it.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "master/master.h"
+
+#define PENDING_MOST (5 * PGR_USEC_PER_SEC)
+
+void
+pgr_vault_init(struct pgr_vault *vault)
+{
+	vault->fd = malloc(sizeof(*vault->fd) * PGR_SLOTS_MAX);
+	vault->conn = calloc(PGR_SLOTS_MAX, sizeof(*vault->conn));
+	PGR_ASSERT(vault->fd != NULL && vault->conn != NULL);
+	for (uint32_t i = 0; i < PGR_SLOTS_MAX; i++)
+		vault->fd[i] = -1;
+}
+
+static void
+drop(struct pgr_vault *vault, uint32_t slot)
+{
+	if (vault->fd[slot] >= 0)
+		close(vault->fd[slot]);
+	vault->fd[slot] = -1;
+}
+
+/* True: answered, one way or the other. */
+static bool
+answer_one(struct pgr_master *m, const struct pgr_ask_pending *ask)
+{
+	struct pgr_note note = {.kind = PGR_NOTE_NONE, .slot = ask->slot, .conn = ask->conn};
+	const struct pgr_child *child = &m->child[ask->child];
+	int fd = -1;
+
+	if (child->sock < 0)
+		return true;
+	if (m->vault.fd[ask->slot] >= 0 && m->vault.conn[ask->slot] == ask->conn) {
+		note.kind = PGR_NOTE_HERE;
+		fd = m->vault.fd[ask->slot];
+	} else if (m->now < ask->until) {
+		return false;
+	}
+	return pgr_fdpass_send(child->sock, &note, fd) != PGR_AGAIN;
+}
+
+void
+pgr_vault_answer(struct pgr_master *m)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < m->vault.pending_count; i++)
+		if (!answer_one(m, &m->vault.pending[i]))
+			m->vault.pending[kept++] = m->vault.pending[i];
+	m->vault.pending_count = kept;
+}
+
+static void
+on_ask(struct pgr_master *m, unsigned child, const struct pgr_note *note)
+{
+	struct pgr_ask_pending ask = {.child = child,
+		.slot = note->slot,
+		.conn = note->conn,
+		.until = m->now + PENDING_MOST};
+
+	if (!answer_one(m, &ask) && m->vault.pending_count < PGR_VAULT_PENDING)
+		m->vault.pending[m->vault.pending_count++] = ask;
+}
+
+static void
+on_note(struct pgr_master *m, unsigned child, const struct pgr_note *note, int fd)
+{
+	struct pgr_vault *vault = &m->vault;
+
+	switch ((enum pgr_note_kind)note->kind) {
+	case PGR_NOTE_DEPOSIT:
+		drop(vault, note->slot);
+		vault->fd[note->slot] = fd;
+		vault->conn[note->slot] = note->conn;
+		pgr_vault_answer(m);
+		return;
+	case PGR_NOTE_ASK:
+		on_ask(m, child, note);
+		break;
+	case PGR_NOTE_DROP:
+		if (vault->conn[note->slot] == note->conn)
+			drop(vault, note->slot);
+		break;
+	case PGR_NOTE_COMMAND:
+		if (m->child[child].index == PGR_PROC_STATS) {
+			struct pgr_note result = {.kind = PGR_NOTE_RESULT};
+
+			pgr_master_command(m, (enum pgr_command)note->conn);
+			(void)!pgr_fdpass_send(m->child[child].sock, &result, -1);
+		}
+		break;
+	case PGR_NOTE_HERE:
+	case PGR_NOTE_NONE:
+	case PGR_NOTE_RESULT:
+		break;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+pgr_vault_read(struct pgr_master *m, unsigned child)
+{
+	struct pgr_note note;
+	int fd;
+
+	while (m->child[child].sock >= 0 &&
+		pgr_fdpass_receive(m->child[child].sock, &note, &fd) == PGR_OK) {
+		if (note.slot < PGR_SLOTS_MAX)
+			on_note(m, child, &note, fd);
+		else if (fd >= 0)
+			close(fd);
+	}
+}
+
+void
+pgr_vault_forget_child(struct pgr_master *m, unsigned child)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < m->vault.pending_count; i++)
+		if (m->vault.pending[i].child != child)
+			m->vault.pending[kept++] = m->vault.pending[i];
+	m->vault.pending_count = kept;
+}
+
+void
+pgr_vault_close_all(struct pgr_vault *vault)
+{
+	for (uint32_t i = 0; i < PGR_SLOTS_MAX; i++)
+		drop(vault, i);
+}

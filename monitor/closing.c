@@ -1,0 +1,293 @@
+/*
+ * The end of server connections. A slot that is CLOSING gives its place back only after the true end
+ * of its connection was read: the backend has gone by then. A busy one is cancelled first; then our
+ * side is shut down and what still comes is thrown away. Idle ones are watched for the server's end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "monitor/monitor.h"
+#include "net/fdpass.h"
+#include "proto/wire.h"
+
+#define CANCEL_CODE 80877102u
+
+static struct pgr_watched *
+watched_get(struct pgr_monitor *m, pgr_slot_id slot)
+{
+	struct pgr_watched *w = m->watched[slot.n];
+
+	if (w == NULL) {
+		w = calloc(1, sizeof(*w));
+		PGR_ASSERT(w != NULL);
+		w->slot = slot;
+		w->fd = w->cancel_fd = -1;
+		m->watched[slot.n] = w;
+		m->watched_top = PGR_MAX(m->watched_top, slot.n + 1);
+	}
+	return w;
+}
+
+static void
+forget(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	if (w->fd >= 0) {
+		pgr_loop_remove(&m->loop, w->fd);
+		close(w->fd);
+	}
+	if (w->cancel_fd >= 0)
+		close(w->cancel_fd);
+	w->fd = w->cancel_fd = -1;
+	w->asked = w->ending = w->overdue = w->cancel_sent = false;
+	w->since = 0;
+}
+
+/* Has the descriptor of the slot's present connection, or has asked for it. */
+static bool
+fetch(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	uint32_t conn = atomic_load(&pgr_shm_slot(m->shm, w->slot)->conn);
+	struct pgr_note note = {.kind = PGR_NOTE_ASK, .slot = w->slot.n, .conn = conn};
+
+	if (w->conn != conn) {
+		forget(m, w);
+		w->conn = conn;
+	}
+	if (w->fd >= 0)
+		return true;
+	if (!w->asked)
+		w->asked = pgr_fdpass_send(m->master, &note, -1) == PGR_OK;
+	return false;
+}
+
+void
+pgr_closing_watch(struct pgr_monitor *m, pgr_slot_id slot)
+{
+	(void)fetch(m, watched_get(m, slot));
+}
+
+bool
+pgr_closing_begin(struct pgr_monitor *m, pgr_slot_id id, enum pgr_close_reason reason)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, id);
+	pgr_word w = atomic_load(&slot->word);
+
+	if (!pgr_word_leasable(w) ||
+		!atomic_compare_exchange_strong(&slot->word, &w,
+			pgr_word_move(w, PGR_SLOT_CLOSING, PGR_OWNER_NONE, PGR_PIN_NONE)))
+		return false;
+	atomic_store(&slot->reason, reason);
+	(void)pgr_closing_step(m, id);
+	return true;
+}
+
+/* The connection has ended, or there never was one: the place is free again. */
+static void
+ended(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
+	pgr_pool_id pool = {atomic_load(&slot->pool) % PGR_POOLS_MAX};
+	struct pgr_note note = {.kind = PGR_NOTE_DROP, .slot = w->slot.n, .conn = w->conn};
+	uint32_t reason = atomic_load(&slot->reason);
+	pgr_word word = atomic_load(&slot->word);
+	bool barred = atomic_load(&pgr_shm_pool(m->shm, pool)->set.max_db_connections) != 0;
+
+	forget(m, w);
+	if (atomic_load(&slot->deposited) != 0)
+		(void)!pgr_fdpass_send(m->master, &note, -1); /* a full queue: the vault drops it at reuse */
+	atomic_store(&slot->deposited, 0);
+	atomic_store(&slot->pid, 0);
+	atomic_store(&slot->uncancelable, 0);
+	if (reason < PGR_COUNT_OF(m->shm->stats->directory[0].closes))
+		pgr_stat_add(&m->shm->stats->directory[pool.n].closes[reason], 1);
+	atomic_store(&slot->reason, PGR_CLOSE_SERVER);
+	if (pgr_word_state(word) == PGR_SLOT_CLOSING)
+		atomic_compare_exchange_strong(&slot->word, &word,
+			pgr_word_move(word, barred ? PGR_SLOT_BARRED : PGR_SLOT_FREE, PGR_OWNER_NONE,
+				PGR_PIN_NONE));
+}
+
+/* Would a backend go on working behind our back? */
+static bool
+was_busy(uint32_t reason)
+{
+	return reason == PGR_CLOSE_OWNER || reason == PGR_CLOSE_DIRTY || reason == PGR_CLOSE_TIMEOUT;
+}
+
+static void
+begin_cancel(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
+	struct pgr_pool *pool = pgr_shm_pool(m->shm, (pgr_pool_id){atomic_load(&slot->pool)});
+	struct pgr_host *host = &m->shm->seg->host[pool->host % PGR_HOSTS_MAX];
+	struct pgr_err err;
+
+	if (!was_busy(atomic_load(&slot->reason)) || atomic_load(&slot->uncancelable) != 0 ||
+		atomic_load(&host->addr_count) == 0 || atomic_load(&slot->pid) == 0)
+		return;
+	if (pgr_sock_connect(&host->addr[0].any, host->addr_len[0], &m->keepalive, &w->cancel_fd, &err) ==
+		PGR_FAIL)
+		w->cancel_fd = -1;
+}
+
+/* Looked at on every tick: a cancel needs no haste here, only to be sent. */
+static void
+cancel_step(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	struct pgr_slot_cold *cold = pgr_shm_cold(m->shm, w->slot);
+	uint32_t key_len = PGR_MIN(cold->key_len, (uint32_t)PGR_KEY_MAX);
+	char packet[12 + PGR_KEY_MAX];
+	char byte;
+	ssize_t n;
+
+	if (w->cancel_fd < 0)
+		return;
+	if (!w->cancel_sent) {
+		pgr_put32(packet, 12 + key_len);
+		pgr_put32(packet + 4, CANCEL_CODE);
+		pgr_put32(packet + 8, atomic_load(&pgr_shm_slot(m->shm, w->slot)->pid));
+		memcpy(packet + 12, cold->key, key_len);
+		n = send(w->cancel_fd, packet, 12 + key_len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		w->cancel_sent = true;
+	}
+	n = recv(w->cancel_fd, &byte, 1, 0);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	close(w->cancel_fd);
+	w->cancel_fd = -1;
+}
+
+/* Our goodbye; the server reads it when it comes to reading. */
+static void
+begin_end(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	char terminate[PGR_WIRE_HEADER];
+
+	w->ending = true;
+	begin_cancel(m, w);
+	pgr_wire_bare(terminate, PGR_MSG_TERMINATE);
+	(void)!send(w->fd, terminate, sizeof(terminate), MSG_NOSIGNAL);
+	shutdown(w->fd, SHUT_WR);
+}
+
+static bool
+drained(struct pgr_watched *w)
+{
+	char rubbish[16384];
+
+	for (;;) {
+		ssize_t n = recv(w->fd, rubbish, sizeof(rubbish), 0);
+
+		if (n == 0)
+			return true;
+		if (n < 0)
+			return errno != EAGAIN && errno != EINTR;
+	}
+}
+
+static void
+complain(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
+
+	if (w->overdue || m->now - w->since < m->config->close_timeout)
+		return;
+	w->overdue = true;
+	pgr_log(PGR_LOG_WARN, "server.close_timeout", "backend %u has not ended within close_timeout; it "
+		"keeps its place in the limit until it does", atomic_load(&slot->pid));
+}
+
+bool
+pgr_closing_step(struct pgr_monitor *m, pgr_slot_id id)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, id);
+	struct pgr_watched *w = watched_get(m, id);
+
+	if (w->since == 0)
+		w->since = m->now;
+	if (atomic_load(&slot->deposited) == 0) {
+		w->conn = atomic_load(&slot->conn);
+		ended(m, w);
+		return true;
+	}
+	if (!fetch(m, w))
+		return false;
+	if (!w->ending)
+		begin_end(m, w);
+	cancel_step(m, w);
+	complain(m, w);
+	if (!drained(w))
+		return false;
+	ended(m, w);
+	return true;
+}
+
+/* A place may have become free: whoever waits for it is told. */
+static void
+step_and_attend(struct pgr_monitor *m, pgr_slot_id id)
+{
+	pgr_pool_id pool = {atomic_load(&pgr_shm_slot(m->shm, id)->pool) % PGR_POOLS_MAX};
+
+	if (pgr_closing_step(m, id))
+		pgr_places_attend(m, pool);
+}
+
+void
+pgr_closing_event(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
+
+	if (w->fd < 0)
+		return;
+	if (pgr_word_state(atomic_load(&slot->word)) == PGR_SLOT_CLOSING)
+		step_and_attend(m, w->slot);
+	else
+		(void)pgr_closing_begin(m, w->slot, PGR_CLOSE_SERVER);
+}
+
+static void
+took(struct pgr_monitor *m, struct pgr_watched *w, int fd)
+{
+	struct pgr_err err;
+
+	w->fd = fd;
+	/* data never wakes us; an end that came before does, at once */
+	if (pgr_loop_add(&m->loop, fd, PGR_EV_HANGUP, w, &err) != PGR_OK)
+		pgr_log(PGR_LOG_ERROR, "monitor.watch", "%s", err.message);
+}
+
+void
+pgr_closing_on_vault(struct pgr_monitor *m)
+{
+	struct pgr_note note;
+	enum pgr_rc rc;
+	int fd;
+
+	while ((rc = pgr_fdpass_receive(m->master, &note, &fd)) == PGR_OK) {
+		struct pgr_watched *w = note.slot < PGR_SLOTS_MAX ? m->watched[note.slot] : NULL;
+		struct pgr_slot *slot;
+
+		if (w == NULL || w->conn != note.conn || w->fd >= 0) {
+			if (fd >= 0)
+				close(fd);
+			continue;
+		}
+		w->asked = false;
+		slot = pgr_shm_slot(m->shm, w->slot);
+		if (fd >= 0)
+			took(m, w, fd);
+		else if (atomic_load(&slot->conn) == w->conn)
+			atomic_store(&slot->deposited, 0); /* nobody has it: nothing to end */
+		if (pgr_word_state(atomic_load(&slot->word)) == PGR_SLOT_CLOSING)
+			step_and_attend(m, w->slot);
+	}
+	if (rc == PGR_CLOSED)
+		_exit(0); /* the master has gone, or wants us to */
+}

@@ -1,0 +1,78 @@
+/*
+ * The monitor: makes and takes apart pools, sweeps after deaths, closes server connections to their
+ * true end, holds limits that go over pools. Never touches a client byte. The only repairer.
+ */
+#ifndef PGR_MONITOR_MONITOR_H
+#define PGR_MONITOR_MONITOR_H
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "net/loop.h"
+#include "net/sock.h"
+#include "shm/secret.h"
+#include "shm/segment.h"
+#include "shm/stats.h"
+
+/* A server connection that the monitor holds a duplicate of. */
+struct pgr_watched {
+	pgr_slot_id slot;
+	int fd; /* -1: none */
+	uint32_t conn;
+	bool asked;          /* the vault was asked */
+	bool ending;         /* Terminate and the end of our side were sent */
+	bool overdue;        /* close_timeout has passed and was logged */
+	pgr_usec since;      /* when closing began */
+	int cancel_fd;       /* -1: none; a cancel under way */
+	bool cancel_sent;
+};
+
+struct pgr_monitor {
+	struct pgr_shm *shm;
+	struct pgr_loop loop;
+	pgr_usec now;
+	int master;
+	const struct pgr_config *config;
+	uint64_t version;
+	struct pgr_keepalive keepalive;
+	struct pgr_watched **watched;        /* by slot id */
+	uint32_t watched_top;
+	struct pgr_pool_view **view;         /* by pool id: for giving */
+	uint64_t chunk_used[PGR_CHUNKS_MAX / 64];
+	pgr_usec unused_since[PGR_POOLS_MAX]; /* pools without clients and connections; 0: in use */
+	uint32_t next_worker;                /* whom to ask for the next dial */
+};
+
+/* Runs until the master closes its end. */
+int pgr_monitor_run(struct pgr_shm *shm, int master);
+
+/* ---- pools.c: the table of pools ---- */
+void pgr_pools_start(struct pgr_monitor *m);
+void pgr_pools_answer_asks(struct pgr_monitor *m);
+void pgr_pools_reload(struct pgr_monitor *m);
+void pgr_pools_retire(struct pgr_monitor *m, pgr_pool_id id);
+
+/* ---- places.c: how many connections a pool may have, and which ---- */
+void pgr_places_attend(struct pgr_monitor *m, pgr_pool_id id);
+void pgr_places_tell(struct pgr_monitor *m, pgr_pool_id id); /* statistics */
+
+/* ---- closing.c: watching and ending connections ---- */
+void pgr_closing_watch(struct pgr_monitor *m, pgr_slot_id slot);
+/* One step towards the end of a CLOSING slot. True: it has ended, its place is free. */
+bool pgr_closing_step(struct pgr_monitor *m, pgr_slot_id slot);
+void pgr_closing_event(struct pgr_monitor *m, struct pgr_watched *watched);
+void pgr_closing_on_vault(struct pgr_monitor *m);
+bool pgr_closing_begin(struct pgr_monitor *m, pgr_slot_id slot, enum pgr_close_reason reason);
+
+/* ---- sweep.c: after a death ---- */
+void pgr_sweep(struct pgr_monitor *m);
+
+/* ---- hosts.c: addresses ---- */
+void pgr_hosts_start(struct pgr_monitor *m);
+uint32_t pgr_hosts_get(struct pgr_monitor *m, const char *name, uint16_t port); /* UINT32_MAX: full */
+bool pgr_hosts_pending(void);
+void pgr_hosts_turn(struct pgr_monitor *m);
+
+/* Gives what is available in this pool to whoever waits. */
+void pgr_monitor_match(struct pgr_monitor *m, pgr_pool_id id);
+
+#endif

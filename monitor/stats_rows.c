@@ -1,0 +1,112 @@
+/*
+ * JSON out. Strings go through pgr_stats_text_name first, since jansson takes nothing but UTF-8.
+ * Used by stats_show.c, stats_live.c and stats_control.c.
+ */
+#include "monitor/stats_rows.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+#define ROOM_FOR_THE_END (256u << 10) /* no row is longer */
+#define ROWS_PER_BEAT 1024
+#define TEXT_MAX 1024
+
+static int
+append(const char *bytes, size_t len, void *arg)
+{
+	pgr_stats_text_add(arg, bytes, len);
+	return 0;
+}
+
+void
+pgr_stats_rows_object(struct pgr_stats_text *out, json_t *object)
+{
+	if (object == NULL || json_dump_callback(object, append, out, JSON_COMPACT) != 0)
+		out->full = true;
+	json_decref(object);
+}
+
+void
+pgr_stats_rows_begin(struct pgr_stats_rows *rows, struct pgr_shm *shm, struct pgr_stats_text *out,
+	json_t *blank)
+{
+	json_t *columns = json_array();
+	const char *key;
+	json_t *value;
+
+	*rows = (struct pgr_stats_rows){.out = out, .shm = shm};
+	json_object_foreach(blank, key, value)
+		json_array_append_new(columns, json_string(key));
+	json_decref(blank);
+	pgr_stats_text_printf(out, "{\"ok\":true,\"columns\":");
+	pgr_stats_rows_object(out, columns);
+	pgr_stats_text_printf(out, ",\"rows\":[");
+}
+
+void
+pgr_stats_rows_add(struct pgr_stats_rows *rows, json_t *row)
+{
+	if (rows->n % ROWS_PER_BEAT == 0)
+		atomic_store(&pgr_shm_proc(rows->shm, PGR_PROC_STATS)->beat, pgr_clock_now());
+	if (rows->out->len > PGR_STATS_TEXT_MAX - ROOM_FOR_THE_END) {
+		rows->cut = true;
+		json_decref(row);
+		return;
+	}
+	if (rows->n++ > 0)
+		pgr_stats_text_add(rows->out, ",", 1);
+	pgr_stats_rows_object(rows->out, row);
+}
+
+void
+pgr_stats_rows_end(struct pgr_stats_rows *rows)
+{
+	pgr_stats_text_printf(rows->out, "]%s}", rows->cut ? ",\"truncated\":true" : "");
+}
+
+void
+pgr_stats_rows_name(json_t *row, const char *key, const char *name, size_t size)
+{
+	char buf[TEXT_MAX + 1];
+
+	json_object_set_new(
+		row, key, json_string(pgr_stats_text_name(buf, name, PGR_MIN(size, TEXT_MAX))));
+}
+
+void
+pgr_stats_rows_text(json_t *row, const char *key, const char *value)
+{
+	pgr_stats_rows_name(row, key, value, TEXT_MAX);
+}
+
+void
+pgr_stats_rows_number(json_t *row, const char *key, uint64_t value)
+{
+	json_object_set_new(row, key, json_integer((json_int_t)PGR_MIN(value, (uint64_t)INT64_MAX)));
+}
+
+void
+pgr_stats_rows_time(json_t *row, const char *key, uint64_t wall_usec)
+{
+	time_t sec = (time_t)(wall_usec / PGR_USEC_PER_SEC);
+	char text[40] = "";
+	struct tm tm;
+
+	if (wall_usec != 0 && gmtime_r(&sec, &tm) != NULL)
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	pgr_stats_rows_text(row, key, text);
+}
+
+void
+pgr_stats_rows_error(struct pgr_stats_text *out, const struct pgr_err *err)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "ok", json_false());
+	pgr_stats_rows_text(object, "error", err->message);
+	if (err->hint[0] != '\0')
+		pgr_stats_rows_text(object, "hint", err->hint);
+	pgr_stats_rows_object(out, object);
+}

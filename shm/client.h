@@ -1,0 +1,53 @@
+/*
+ * What other processes must know of a client: its cancel key, its state for SHOW CLIENTS. The session
+ * itself lives in its worker.
+ */
+#ifndef PGR_SHM_CLIENT_H
+#define PGR_SHM_CLIENT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/rc.h"
+#include "shm/layout.h"
+
+#define PGR_CLIENT_KEY 32 /* bytes of a cancel key of protocol 3.2; 3.0 uses the first 4 */
+
+enum pgr_client_state {
+	PGR_CLIENT_FREE = 0, /* the record is unused */
+	PGR_CLIENT_LOGIN,
+	PGR_CLIENT_IDLE,
+	PGR_CLIENT_WAITING, /* for a server connection */
+	PGR_CLIENT_ACTIVE,  /* has one */
+};
+
+/*
+ * One client. Worker k owns the records k * clients_per_worker and following.
+ *
+ *   writer     the worker; cancel, canceler: the process that received the cancel request sets them,
+ *              the worker zeroes cancel when the cancel was delivered
+ *   readers    anyone
+ *   ordering   key and pid first, then state by a release store; cancel is seq_cst
+ *   on death   the successor frees all records of its index
+ *   invariant  pid is the record's index + 1 under a mixing that keeps pids unique
+ */
+struct pgr_client_rec {
+	_Atomic uint32_t state;
+	_Atomic uint32_t cancel; /* 1: the worker is asked to cancel what this client runs; 2: it is at it */
+	_Atomic uint32_t canceler; /* process to poke when that is done */
+	uint32_t pid;
+	uint8_t key[PGR_CLIENT_KEY];
+	_Atomic uint64_t id;
+	_Atomic uint32_t pool;
+	_Atomic uint32_t slot;   /* + 1; 0: none. For showing only */
+	_Atomic uint64_t since;  /* monotonic usec of the last change of state */
+	uint64_t connected;      /* wall clock, usec */
+	uint8_t addr[16];        /* IPv6 or mapped IPv4; zero: Unix socket */
+	uint16_t port;
+	uint8_t pinned; /* enum pgr_pin_reason of worker/ */
+	uint8_t key_len;
+	uint8_t pad[20];
+} PGR_ALIGNED(64);
+_Static_assert(sizeof(struct pgr_client_rec) == 128, "two cache lines per client");
+
+#endif

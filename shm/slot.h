@@ -1,0 +1,92 @@
+/*
+ * A server connection: one word that is the truth (word.h), and what belongs to the connection and
+ * travels with it between workers: backend key, applied settings, prepared statements.
+ */
+#ifndef PGR_SHM_SLOT_H
+#define PGR_SHM_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "shm/layout.h"
+#include "shm/word.h"
+
+struct pgr_shm;
+
+/*
+ * The part that every lease touches.
+ *
+ *   writer     word: docs/SHM.md; pool, place: the monitor while the slot belongs to no pool;
+ *              all else: the owner in the word
+ *   readers    anyone; a copy may be stale
+ *   ordering   fields first, then the word by a seq_cst CAS; readers load the word first
+ *   on death   the monitor moves the owner's slots to CLOSING
+ *   invariant  only the owner reads or writes the socket; any process may hold a duplicate of the
+ *              descriptor, valid for exactly this `conn`
+ */
+struct pgr_slot {
+	_Atomic pgr_word word;
+	_Atomic uint32_t conn; /* number of the connection, rises with each dial */
+	_Atomic uint32_t epoch;
+	_Atomic uint64_t client;   /* id of the client that leases it; 0: nobody, an exchange of ours */
+	_Atomic uint64_t settings; /* hash of the settings applied (worker/settings.h); 0: as at login */
+	_Atomic uint64_t unnamed;  /* tag of the unnamed statement that it holds; 0: unknown */
+	_Atomic uint64_t since;    /* monotonic usec of the last change between idle and leased */
+	_Atomic uint64_t born;     /* monotonic usec of the dial */
+	_Atomic uint32_t deposited; /* the vault has the descriptor of `conn` */
+	_Atomic uint32_t pid;      /* of the backend */
+	_Atomic uint32_t pool;     /* PGR_NO_POOL: belongs to none */
+	uint32_t place;
+	_Atomic uint32_t uncancelable; /* a COMMIT or its kin is running: a cancel would hide its outcome */
+	_Atomic uint32_t reason; /* of closing, enum pgr_close_reason */
+	_Atomic uint64_t leases;
+	char pad[32];
+} PGR_ALIGNED(64);
+_Static_assert(sizeof(struct pgr_slot) == 128, "two cache lines; docs/SHM.md draws this");
+
+/* The rest, touched at dials and where settings or statements change. Written by the owner only. */
+struct pgr_slot_cold {
+	uint32_t key_len;
+	uint32_t reported_len;
+	uint32_t settings_len;
+	uint32_t statement_count;
+	uint32_t statement_tick;
+	uint8_t key[PGR_KEY_MAX];
+	char reported[PGR_REPORTED_BYTES]; /* "name\0value\0"... as told at login */
+	char settings[PGR_SETTINGS_BYTES]; /* "name\0value\0"... applied on top */
+	struct pgr_hash128 statement[PGR_STATEMENT_CELLS]; /* {0, 0}: empty cell */
+	uint32_t statement_used[PGR_STATEMENT_CELLS];
+} PGR_ALIGNED(64);
+
+/* Set of prepared statements of the connection: changed only by what the server acknowledged. */
+bool pgr_slot_statement_has(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
+void pgr_slot_statement_add(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
+void pgr_slot_statement_remove(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
+void pgr_slot_statement_clear(struct pgr_slot_cold *cold);
+
+/* The statement used longest ago. False: none. */
+bool pgr_slot_statement_oldest(const struct pgr_slot_cold *cold, struct pgr_hash128 *ret_hash);
+
+#define PGR_CLOSE_REASONS(X)                                                                       \
+	X(IDLE, "idle_timeout")                                                                    \
+	X(LIFETIME, "lifetime")                                                                    \
+	X(SERVER, "server_closed")                                                                 \
+	X(LOGIN, "login_failed")                                                                   \
+	X(DIRTY, "unclean")                                                                        \
+	X(TIMEOUT, "timeout")                                                                      \
+	X(OWNER, "owner_died")                                                                     \
+	X(CHANGED, "configuration_changed")                                                        \
+	X(LIMIT, "limit")                                                                          \
+	X(POISON, "cancel_in_doubt")                                                               \
+	X(ADMIN, "admin")
+
+enum pgr_close_reason {
+#define X(name, text) PGR_CLOSE_##name,
+	PGR_CLOSE_REASONS(X)
+#undef X
+	PGR_CLOSE_REASON_COUNT
+};
+
+#endif

@@ -1,0 +1,214 @@
+"""Processes, ports and conditions: everything of the harness that knows neither PostgreSQL nor pgroute.
+
+Used by postgres.py and pgroute.py. Nothing here sleeps for a guess: waits are on conditions with a generous deadline.
+"""
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+PATIENCE = 40.0
+_ports_given = set()
+
+
+def wait_for(condition, what, timeout=PATIENCE, every=0.02):
+    """Calls condition() until it returns something true, which is returned; fails with the last value seen."""
+    deadline = time.monotonic() + timeout
+    while True:
+        seen = condition()
+        if seen:
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s in vain for: {what} (last seen: {seen!r})")
+        time.sleep(every)
+
+
+def free_port():
+    """A TCP port on 127.0.0.1 that nobody listens on, never given twice in one run."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in _ports_given:
+            _ports_given.add(port)
+            return port
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+def unprivileged():
+    """The user that servers run as when the tests run as root, else None."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("neither a user postgres nor nobody")
+
+
+def as_user(user, command):
+    """The command line that runs command as that user (a pwd entry, or None for ourselves)."""
+    if user is None:
+        return list(command)
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--", *command]
+
+
+def scratch(prefix, owner=None):
+    """A new folder that other users may pass through, given to owner."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix=f"pgroute-test-{prefix}-"))
+    path.chmod(0o755)
+    if owner is not None:
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+    return path
+
+
+def remove(path):
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def run(command, **kwargs):
+    """Runs to the end; fails with the whole output when the exit code is not 0."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=kwargs.pop("timeout", 120), **kwargs)
+    assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def cmdline(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def state(pid):
+    """The kernel's one-letter state of a process, '' when there is none."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def alive(pid):
+    return state(pid) not in ("", "Z", "X")
+
+
+def children(pid):
+    """The pids of a process's living children."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = pathlib.Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid and fields[0] not in "ZX":
+                found.append(int(entry))
+    return sorted(found)
+
+
+def memory(pid, field="Pss"):
+    """Kilobytes of a process by /proc/PID/smaps_rollup: Pss, Rss, Private_Dirty, ..."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise KeyError(field)
+
+
+def open_files(pid):
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
+
+
+def inode_of(local_port, remote_port):
+    """The inode of the accepting side of a TCP connection on 127.0.0.1, None when it is not there."""
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ports = [int(address.split(":")[1], 16) for address in fields[1:3]]
+        if ports == [local_port, remote_port]:
+            return fields[9] if fields[9] != "0" else None
+    return None
+
+
+def holds(pid, inode):
+    """Whether a process has that socket open."""
+    try:
+        return any(os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]" for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
+class Threads:
+    """A group of threads whose exceptions are not lost: leaving the block joins them and raises the first one."""
+
+    def __init__(self, timeout=120):
+        self.timeout, self.threads, self.errors, self.results = timeout, [], [], []
+
+    def start(self, function, *args, **kwargs):
+        def body():
+            try:
+                self.results.append(function(*args, **kwargs))
+            except BaseException as problem:  # handed to the joining thread
+                self.errors.append(problem)
+
+        thread = threading.Thread(target=body, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+        return thread
+
+    def join(self):
+        deadline = time.monotonic() + self.timeout
+        for thread in self.threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            assert not thread.is_alive(), f"a thread still runs after {self.timeout} s"
+        if self.errors:
+            raise self.errors[0]
+        return self.results
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.join()
+
+
+class Sampler:
+    """Calls probe() all the time in a thread and keeps what it returned: for 'never more than'."""
+
+    def __init__(self, probe, every=0.01):
+        self.probe, self.every, self.seen = probe, every, []
+        self.stopping = threading.Event()
+        self.group = Threads()
+
+    def loop(self):
+        while not self.stopping.is_set():
+            self.seen.append(self.probe())
+            self.stopping.wait(self.every)
+
+    @property
+    def highest(self):
+        return max(self.seen)
+
+    def __enter__(self):
+        self.group.start(self.loop)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.stopping.set()
+        self.group.join()

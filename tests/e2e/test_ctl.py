@@ -1,0 +1,215 @@
+"""pgroutectl: start, stop, restart, reload, status, check; exit codes and one-line errors."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from harness import proc, wire
+from harness.wire import query
+
+
+def one_line(done):
+    """The error that a failed call printed; it must be one line on stderr."""
+    assert done.returncode != 0
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done
+    return lines[0]
+
+
+@pytest.fixture
+def daemon(pg, pgroute):
+    """A pgroute that pgroutectl starts; whatever is left of it is ended."""
+    made = []
+
+    def get(**changes):
+        one = pgroute(pg, wait=False, **changes)
+        made.append(one)
+        return one
+
+    yield get
+    for one in made:
+        if one.ctl_run("status").returncode == 0:
+            one.ctl_run("stop", "--fast")
+            proc.wait_for(lambda: not masters(one), "the daemon to end")
+            for pid in masters(one):
+                os.kill(pid, signal.SIGKILL)
+
+
+def masters(one):
+    """The pids of processes whose command line names this test's configuration, or that listen on its port."""
+    return [int(p) for p in os.listdir("/proc") if p.isdigit() and str(one.file) in proc.cmdline(p) and "pgroutectl" not in proc.cmdline(p)]
+
+
+def serves(one):
+    with wire.Client(one.port).login() as client:
+        value = client.query("SELECT 'served'").value()
+        client.terminate()
+    return value == "served"
+
+
+def test_start_status_stop(daemon, pg):
+    one = daemon()
+    assert "start" in one_line(one.ctl_run("status"))
+    one.ctl("start")
+    assert serves(one), "start returned before it served"
+    assert one.ctl("status") and one.ctl("status", "--json")
+    pid = one.ctl("status", "--json")["pid"]
+    assert proc.alive(pid)
+    assert "running" in one_line(one.ctl_run("start"))
+    assert serves(one)
+    one.ctl("stop")
+    assert not proc.alive(pid), "stop returned before it ended"
+    assert not proc.accepts(one.port)
+    one_line(one.ctl_run("stop"))
+    one_line(one.ctl_run("reload"))
+    pg.wait_backends(0)
+
+
+def test_restart(daemon):
+    one = daemon()
+    one.ctl("start")
+    pid = one.ctl("status", "--json")["pid"]
+    one.ctl("restart")
+    assert one.ctl("status", "--json")["pid"] != pid and not proc.alive(pid)
+    assert serves(one)
+    one.ctl("stop")
+
+
+def test_stop_waits_for_transactions_and_fast_does_not(daemon):
+    one = daemon(shutdown_timeout="300s")
+    one.ctl("start")
+    with wire.Client(one.port).login() as client, proc.Threads() as group:
+        client.query("BEGIN")
+        group.start(one.ctl, "stop")
+        proc.wait_for(lambda: not proc.accepts(one.port), "the listener to be gone")
+        assert client.query("SELECT 'still'").value() == "still"
+        client.query("COMMIT")
+    one.ctl("start")
+    with wire.Client(one.port).login() as client:
+        client.query("BEGIN")
+        one.ctl("stop", "--fast")
+        assert [wire.error_fields(m.body)["C"] for m in client.expect_closed() if m.type == "E"] == ["57P01"]
+
+
+def test_start_with_a_bad_file_says_where(daemon):
+    one = daemon()
+    one.change(max_clientz=3)
+    line = one_line(one.ctl_run("start"))
+    assert f"{one.file.name}:" in line and "max_clients" in line
+    assert not proc.accepts(one.port)
+
+
+def test_start_on_a_port_in_use_says_so(daemon, pg):
+    one = daemon()
+    one.change(listen=[f"127.0.0.1:{pg.port}"])
+    line = one_line(one.ctl_run("start"))
+    assert str(pg.port) in line and "in use" in line.lower()
+
+
+def test_foreground_with_a_bad_file_or_a_port_in_use(pg, pgroute):
+    one = pgroute(pg, wait=False)
+    for changes in ({"max_clientz": 3}, {"listen": [f"127.0.0.1:{pg.port}"]}):
+        given = one.given
+        one.change(**changes)
+        one.begin()
+        assert one.wait() != 0
+        one.configure(given)
+    one.process = None
+    assert "max_clients" in one.text() and str(pg.port) in one.text()
+
+
+def test_second_daemon_on_the_same_control_socket_is_refused(pg, pgroute):
+    one = pgroute(pg)
+    second = subprocess.run([str(one.build / "pgroute"), "-c", str(one.file)], capture_output=True, text=True, timeout=proc.PATIENCE,
+                            stdin=subprocess.DEVNULL, cwd="/")
+    assert second.returncode != 0
+    assert serves(one) and one.ctl("status")
+
+
+@pytest.mark.parametrize("text, where, hint", [
+    ("listen: [\"127.0.0.1:6432\"]\ndatabases:\n  app:\n    servers: [{host: a, prot: 3}]\n", "4:", "port"),
+    ("databases:\n  app: {servers: [{host: a}], pool_mod: session}\n", "2:", "pool_mode"),
+    ("databases:\n  app: {servers: [{host: a}]}\nusers:\n  u: {password: \"${NO_SUCH_VARIABLE_HERE}\"}\n", "4:", "NO_SUCH_VARIABLE_HERE"),
+    ("workers: 2\nworkers: 2\n", "2:", "workers"),
+    ("databases:\n  app: {servers: [{host: a, port: 99999}]}\n", "2:", None),
+    ("defaults: {pool_size: lots}\n", "1:", None),
+    ("databases:\n  app: {servers: []}\n", "2:", None),
+    ("server_tls: {mode: verify-full}\n", "1:", "not supported yet"),
+    ("databases:\n  app: {shards: [{name: a, servers: [{host: x}]}]}\n", "2:", "not supported yet"),
+])
+def test_check_tells_file_line_and_what_was_meant(pg, pgroute, tmp_path, text, where, hint):
+    one = pgroute(pg, wait=False)
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    line = one_line(one.ctl_run("check", str(file)))
+    assert f"bad.yaml:{where}" in line
+    assert hint is None or hint in line
+
+
+def test_check_of_good_files(pg, pgroute, tmp_path, monkeypatch):
+    one = pgroute(pg, wait=False)
+    one.ctl("check")
+    monkeypatch.setenv("PGROUTE_TEST_WORD", "from the environment")
+    file = tmp_path / "good.yaml"
+    file.write_text("databases:\n  app: {servers: [{host: 10.0.0.1}, {host: \"${NOT_SET_HERE:-10.0.0.2}\"}]}\n"
+                    "users:\n  app: {password: \"${PGROUTE_TEST_WORD}\"}\nclient_tls: {mode: disable}\nhttp: null\n")
+    one.ctl("check", str(file))
+    assert one.ctl("check", str(file), "--json") is not None
+    line = one_line(one.ctl_run("check", str(tmp_path / "missing.yaml")))
+    assert "missing.yaml" in line
+
+
+def test_password_from_the_environment_and_from_a_file(pg, pgroute, monkeypatch):
+    monkeypatch.setenv("PGROUTE_TEST_WORD", "app-secret")
+    one = pgroute(pg, wait=False, users={"app": {"password": "${PGROUTE_TEST_WORD}"}})
+    secret = one.folder / "secret"
+    secret.write_text("scram-secret\n")
+    secret.chmod(0o600)
+    users = {**one.given["users"], "scram": {"password_file": str(secret)}}
+    one.configure({**one.given, "users": users})
+    one.start()
+    assert serves(one)
+    wire.Client(one.port).login("scram").terminate()
+
+
+def test_unknown_verbs_and_missing_arguments(pg, pgroute):
+    one = pgroute(pg, wait=False)
+    for arguments in (["frobnicate"], ["show"], ["stats", "--format", "xml"], ["stop", "--slowly"]):
+        one_line(one.ctl_run(*arguments))
+    for arguments in (["--help"], ["--version"]):
+        done = one.ctl_run(*arguments)
+        assert done.returncode == 0 and done.stdout and not done.stderr
+
+
+def test_verbs_without_a_daemon_say_what_to_do(pg, pgroute):
+    one = pgroute(pg, wait=False)
+    for arguments in (["stats"], ["show", "pools"], ["reload"], ["stop"], ["status"]):
+        line = one_line(one.ctl_run(*arguments))
+        assert "control.sock" in line or "not running" in line
+
+
+def test_titles_tell_the_roles(pg, pgroute):
+    one = pgroute(pg, workers=3)
+    assert len(one.pids("master")) == len(one.pids("monitor")) == len(one.pids("stats")) == 1
+    assert sorted(proc.cmdline(pid) for pid in one.pids("worker")) == [f"pgroute: worker {n}" for n in range(3)]
+
+
+def test_children_run_as_another_user(pg, pgroute):
+    user = proc.unprivileged()
+    one = pgroute(pg)
+    for pid in one.pids("worker") + one.pids("monitor") + one.pids("stats"):
+        status = open(f"/proc/{pid}/status").read()
+        uids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
+        assert set(uids) == {str(user.pw_uid if user else os.getuid())}
+        assert "NoNewPrivs:\t1" in status
+        groups = next(line for line in status.splitlines() if line.startswith("Groups:")).split()[1:]
+        assert user is None or groups in ([], [str(user.pw_gid)])
+
+
+def test_query_after_reload_by_ctl(pg, pgroute):
+    one = pgroute(pg)
+    with wire.Client(one.port).login() as client:
+        client.send(query("SELECT pg_sleep(0.5), 'over the reload'"))
+        one.reload()
+        assert client.ready().rows == [("", "over the reload")]

@@ -1,0 +1,445 @@
+"""Prepared statements of the protocol in transaction and statement mode, by drivers at their defaults and message by message.
+(F2 B17 B18 B19 B22 B25)"""
+import asyncio
+import os
+import pathlib
+
+import asyncpg
+import psycopg
+import psycopg2
+import pytest
+
+from harness import proc, wire
+from harness.load import Crowd
+from harness.marks import both_versions
+from harness.wire import bind, close, describe, execute, flush, parse, query, sync
+
+PGX = pathlib.Path(__file__).resolve().parents[1] / "drivers/pgx"
+
+
+def two(pgroute, pg, **changes):
+    """The setting of F2: many clients on two server connections, two workers."""
+    return pgroute(pg, workers=2, defaults={"pool_size": 2, "pool_mode": "transaction", **changes})
+
+
+# -- drivers, 50 clients on 2 server connections
+
+@both_versions
+def test_f2_psycopg3_prepares_by_itself(pg, pgroute):
+    one = two(pgroute, pg)
+
+    def step(db, n):
+        for k in range(3):
+            for text in ("SELECT %s::int + 1", "SELECT 0 + %s::int + 1"):
+                assert db.execute(text, [n * 10 + k]).fetchone() == (n * 10 + k + 1,)
+        with db.transaction():
+            assert db.execute("SELECT %s::text, %s::int", [str(n), n]).fetchone() == (str(n), n)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            db.execute("SELECT 1 / %s::int", [0])
+
+    with pg.counting("app") as backends, Crowd(one, 50, step) as crowd:
+        crowd.go_on(8)
+        assert any(db._prepared._names for db in crowd.dbs), "psycopg prepared nothing, the test is void"
+    assert backends.highest <= 2
+
+
+@both_versions
+def test_f2_psycopg3_pipelines_and_server_side_binding(pg, pgroute):
+    one = two(pgroute, pg)
+
+    def step(db, n):
+        with db.pipeline():
+            cursors = [db.execute("SELECT %s::int * 2", [n + k]) for k in range(10)]
+        assert [c.fetchone()[0] for c in cursors] == [2 * (n + k) for k in range(10)]
+        with db.transaction(), db.cursor(name="served") as cursor:
+            cursor.execute("SELECT generate_series(1, %s)", [25])
+            assert len(cursor.fetchall()) == 25
+
+    with Crowd(one, 20, step) as crowd:
+        crowd.go_on(6)
+
+
+@both_versions
+def test_f2_psycopg2(pg, pgroute):
+    one = two(pgroute, pg)
+
+    def step(db, n):
+        with db.cursor() as cursor:
+            cursor.execute("SELECT %s, %s", [n, "x'y"])
+            assert cursor.fetchone() == (n, "x'y")
+        db.commit()
+
+    def connect(n):
+        return psycopg2.connect(**one.dsn())
+
+    with pg.counting("app") as backends, Crowd(one, 50, step, connect) as crowd:
+        crowd.go_on(10)
+    assert backends.highest <= 2
+
+
+@both_versions
+def test_f2_asyncpg(pg, pgroute):
+    one = two(pgroute, pg)
+    with pg.superuser("app") as db:
+        db.execute("DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('good', 'bad')")
+
+    async def client(n):
+        db = await asyncpg.connect(host="127.0.0.1", port=one.port, user="app", password="app-secret", database="app")
+        for k in range(8):
+            assert await db.fetchval("SELECT $1::int + 1", n * 100 + k) == n * 100 + k + 1
+            assert await db.fetchval(f"SELECT $1::text || '{k}'", str(n)) == f"{n}{k}"
+            assert await db.fetchval("SELECT $1::mood", "good") == "good"
+            async with db.transaction():
+                assert await db.fetchval("SELECT $1::int", n) == n
+                async for row in db.cursor("SELECT generate_series(1, 60)", prefetch=7):
+                    last = row[0]
+                assert last == 60
+            await db.executemany("SELECT $1::int", [(k,) for k in range(5)])
+            with pytest.raises(asyncpg.DivisionByZeroError):
+                await db.fetchval("SELECT 1 / $1::int", 0)
+        await db.close()
+
+    async def everybody():
+        await asyncio.gather(*[client(n) for n in range(50)])
+
+    with pg.counting("app") as backends:
+        asyncio.run(asyncio.wait_for(everybody(), 120))
+    assert backends.highest <= 2
+
+
+@pytest.fixture(scope="session")
+def pgx(tmp_path_factory):
+    binary = tmp_path_factory.mktemp("pgx") / "pgx"
+    proc.run(["go", "build", "-o", str(binary), "."], cwd=PGX, timeout=300)
+    return str(binary)
+
+
+@both_versions
+def test_f2_pgx(pg, pgroute, pgx):
+    one = two(pgroute, pg)
+    for port, clients in ((pg.port, 2), (one.port, 50)):
+        with pg.counting("app") as backends:
+            out = proc.run([pgx, f"postgres://app:app-secret@127.0.0.1:{port}/app", str(clients), "8"], timeout=150)
+        assert out == f"ok {clients * 8 * 10}\n"
+        assert backends.highest <= 2
+
+
+@both_versions
+def test_f2_pgbench_prepared_with_several_commands(pg, pgroute, tmp_path):
+    one = two(pgroute, pg)
+    script = tmp_path / "several.sql"
+    script.write_text("SELECT 1;\nSELECT 2;\nBEGIN;\nSELECT 3;\nSELECT 4;\nCOMMIT;\nSELECT 5;\n")
+    out = proc.run(["/usr/lib/postgresql/15/bin/pgbench", "-h", "127.0.0.1", "-p", str(one.port), "-U", "app", "-n", "-M",
+                    "prepared", "-c", "50", "-j", "2", "-t", "20", "-f", str(script), "app"],
+                   env={"PGPASSWORD": "app-secret", "PATH": os.environ["PATH"]})
+    assert "1000/1000" in out
+
+
+@both_versions
+def test_f2_statement_mode(pg, pgroute):
+    one = two(pgroute, pg, pool_mode="statement")
+    with Crowd(one, 20, lambda db, n: [db.execute("SELECT %s::int", [n]).fetchone() for _ in range(4)]) as crowd:
+        crowd.go_on(5)
+
+
+# -- message by message
+
+def hold(one):
+    """A client in a transaction: it keeps one server connection away from the others."""
+    client = wire.Client(one.port).login()
+    client.query("BEGIN")
+    return client
+
+
+def on(client):
+    return client.query("SELECT pg_backend_pid()").value()
+
+
+@both_versions
+def test_named_statement_follows_its_client_to_another_server(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client:
+        client.send(parse("mine", "SELECT $1::int + 1, pg_backend_pid()"), describe("S", "mine"), sync())
+        assert client.ready().types == "1tTZ"
+        holders = {pid: holder for pid, holder in ((on(holder), holder) for holder in (hold(one), hold(one)))}
+        assert len(holders) == 2
+        for pid, holder in holders.items():
+            holder.query("COMMIT")
+            client.send(bind("", "mine", ["41"]), execute(), sync())
+            result = client.ready()
+            assert result.types == "2DCZ" and result.rows == [("42", pid)]
+            holder.query("BEGIN")
+            assert on(holder) == pid
+        for holder in holders.values():
+            holder.terminate()
+
+
+@both_versions
+def test_equal_statements_of_clients_meet_on_the_server(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    clients = [wire.Client(one.port).login() for _ in range(10)]
+    for n, client in enumerate(clients):
+        client.send(parse(f"name{n}", "SELECT 'shared', $1::int"), bind("", f"name{n}", [str(n)]), execute(), sync())
+        assert client.ready().rows == [("shared", str(n))]
+    shown = clients[0].query("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%shared'',%'").rows
+    assert shown == [("SELECT 'shared', $1::int",)]
+    for client in clients:
+        client.terminate()
+
+
+def test_equal_names_with_other_texts_and_types(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    kinds = [("SELECT $1::text, 1", ()), ("SELECT $1::text, 2", ()), ("SELECT pg_typeof($1)::text, 3", [23]),
+             ("SELECT pg_typeof($1)::text, 3", [20]), ("SELECT pg_typeof($1)::text, 3", [25])]
+    wanted = [("7", "1"), ("7", "2"), ("integer", "3"), ("bigint", "3"), ("text", "3")]
+    clients = [wire.Client(one.port).login() for _ in kinds]
+    for client, (text, types) in zip(clients, kinds):
+        client.send(parse("same", text, types), sync())
+        assert client.ready().types == "1Z"
+    for _ in range(2):
+        for client, row in zip(clients, wanted):
+            client.send(bind("", "same", ["7"]), execute(), sync())
+            assert client.ready().rows == [row]
+    for client in clients:
+        client.terminate()
+
+
+@both_versions
+def test_b17_the_unnamed_statement_stays_unnamed(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    clients = [wire.Client(one.port).login() for _ in range(50)]
+    for turn in range(2):
+        for n, client in enumerate(clients):
+            client.send(parse("", f"SELECT $1::text || ' of {n}'"), sync())
+            assert client.ready().types == "1Z"
+        for n, client in enumerate(clients):
+            client.send(bind("", "", [str(turn)]), execute(), sync())
+            result = client.ready()
+            assert result.rows == [(f"{turn} of {n}",)] and result.types == "2DCZ"
+    assert clients[0].query("SELECT count(*) FROM pg_prepared_statements").value() == "0"
+    for client in clients:
+        client.terminate()
+
+
+def test_b17_describe_of_the_unnamed_statement_on_another_server(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
+        client.send(parse("", "SELECT $1::int8 AS mine"), sync())
+        client.ready()
+        other.send(parse("", "SELECT $1::bool, $2::bool"), sync())
+        other.ready()
+        for _ in range(3):
+            client.send(describe("S"), sync())
+            result = client.ready()
+            assert result.types == "tTZ" and result.messages[0].body == b"\0\1\0\0\0\x14"
+            other.send(bind("", "", ["t", "f"]), execute(), sync())
+            assert other.ready().rows == [("t", "f")]
+
+
+@both_versions
+def test_b18_failed_parse_is_not_recorded(pg, pgroute):
+    one = two(pgroute, pg)
+    text = "SELECT count(*) FROM appears_later"
+    with pg.superuser("app") as db:
+        db.execute("DROP TABLE IF EXISTS appears_later")
+    with wire.Client(one.port).login() as client, wire.Client(one.port).login() as second:
+        for who in (client, second, client):
+            who.send(parse("late", text), sync())
+            assert who.ready().sqlstates == ["42P01"]
+        client.send(bind("", "late"), execute(), sync())
+        assert client.ready().sqlstates == ["26000"]
+        with pg.superuser("app") as db:
+            db.execute("CREATE TABLE appears_later (x int); GRANT ALL ON appears_later TO app")
+        for who in (client, second):
+            who.send(parse("late", text), bind("", "late"), execute(), sync())
+            assert who.ready().rows == [("0",)]
+
+
+@both_versions
+def test_b18_parse_in_a_failed_transaction_is_not_recorded(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client, wire.Client(one.port).login() as second:
+        client.query("BEGIN")
+        client.query("SELECT 1/0")
+        client.send(parse("inside", "SELECT 'inside'"), sync())
+        assert client.ready().sqlstates == ["25P02"]
+        client.query("ROLLBACK")
+        client.send(bind("", "inside"), execute(), sync())
+        assert client.ready().sqlstates == ["26000"]
+        for who in (client, second):
+            who.send(parse("inside", "SELECT 'inside'"), bind("", "inside"), execute(), sync())
+            assert who.ready().rows == [("inside",)]
+
+
+def test_b18_parse_behind_an_error_in_the_batch_is_not_recorded(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client:
+        client.send(parse("a", "SELECT 1/0"), bind("", "a"), execute(), parse("b", "SELECT 'b'"), bind("", "b"), execute(), sync())
+        assert client.ready().sqlstates == ["22012"]
+        client.send(bind("", "b"), execute(), sync())
+        assert client.ready().sqlstates == ["26000"]
+        client.send(parse("b", "SELECT 'b'"), bind("", "b"), execute(), sync())
+        assert client.ready().rows == [("b",)]
+        client.send(bind("", "a"), execute(), sync())
+        assert client.ready().sqlstates == ["22012"]
+
+
+def test_b18_statement_of_a_rolled_back_transaction_stays(pg, pgroute):
+    """Prepared statements are not transactional."""
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client:
+        client.query("BEGIN")
+        client.send(parse("kept", "SELECT 'kept'"), sync())
+        client.ready()
+        client.query("ROLLBACK")
+        client.send(bind("", "kept"), execute(), sync())
+        assert client.ready().rows == [("kept",)]
+
+
+def test_b18_execution_error_keeps_the_statement(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client:
+        client.send(parse("div", "SELECT 10 / $1::int"), sync())
+        client.ready()
+        for value, rows in (("0", []), ("5", [("2",)]), ("x", []), ("2", [("5",)])):
+            client.send(bind("", "div", [value]), execute(), sync())
+            assert client.ready().rows == rows
+
+
+@both_versions
+def test_b19_close_forgets_the_name_for_this_client_only(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        for who in (a, b):
+            who.send(parse("both", "SELECT 'both'"), sync())
+            who.ready()
+        a.send(close("S", "both"), close("S", "both"), close("S", "never"), sync())
+        assert a.ready().types == "333Z"
+        a.send(bind("", "both"), execute(), sync())
+        assert a.ready().sqlstates == ["26000"]
+        b.send(bind("", "both"), execute(), sync())
+        assert b.ready().rows == [("both",)]
+        a.send(parse("both", "SELECT 'another'"), bind("", "both"), execute(), sync())
+        assert a.ready().rows == [("another",)]
+
+
+@both_versions
+def test_b19_names_in_errors_are_the_clients(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client:
+        client.send(parse("my_name", "SELECT 1"), sync())
+        client.ready()
+        client.send(parse("my_name", "SELECT 1"), sync())
+        assert [(e["C"], e["M"]) for e in client.ready().errors] == [("42P05", 'prepared statement "my_name" already exists')]
+        for data in (bind("", "no_name"), describe("S", "no_name")):
+            client.send(data, sync())
+            assert [(e["C"], e["M"]) for e in client.ready().errors] == [("26000", 'prepared statement "no_name" does not exist')]
+        client.send(bind("", "my_name", ["1"]), execute(), sync())
+        error = client.ready().errors[0]
+        assert error["C"] == "08P01" and '"my_name"' in error["M"]
+
+
+@both_versions
+def test_b22_statements_per_server_are_bounded(pg, pgroute):
+    limit, number = 20, 300
+    one = pgroute(pg, defaults={"pool_size": 1, "prepared_statements": limit})
+    with wire.Client(one.port).login() as client:
+        before = one.memory("Private_Dirty")
+        for n in range(number):
+            client.send(parse(f"s{n}", f"SELECT {n} + $1::int"), bind("", f"s{n}", ["1"]), execute(), sync())
+            assert client.ready().rows == [(str(n + 1),)]
+            if n % 50 == 49:
+                assert int(client.query("SELECT count(*) FROM pg_prepared_statements").value()) <= limit
+        for n in [0, 7, number - 1, 0, 150]:
+            client.send(bind("", f"s{n}", ["2"]), execute(), sync())
+            result = client.ready()
+            assert result.types == "2DCZ" and result.rows == [(str(n + 2),)]
+        assert int(client.query("SELECT count(*) FROM pg_prepared_statements").value()) <= limit
+        assert one.memory("Private_Dirty") - before < 8_000
+
+
+def test_b22_more_statements_in_one_batch_than_the_limit(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 1, "prepared_statements": 5})
+    with wire.Client(one.port).login() as client:
+        for n in range(12):
+            client.send(parse(f"s{n}", f"SELECT {n}"), sync())
+            client.ready()
+        data = b"".join(bind("", f"s{n}") + execute() for n in range(12))
+        client.send(data + sync())
+        result = client.ready()
+        assert result.rows == [(str(n),) for n in range(12)] and result.types == "2DC" * 12 + "Z"
+        assert int(client.query("SELECT count(*) FROM pg_prepared_statements").value()) <= 12
+
+
+def test_tracking_turned_off_passes_names_through(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 1, "prepared_statements": 0})
+    with wire.Client(one.port).login() as client:
+        client.send(parse("seen", "SELECT 'seen'"), bind("", "seen"), execute(), sync())
+        assert client.ready().rows == [("seen",)]
+        assert client.query("SELECT name FROM pg_prepared_statements").rows == [("seen",)]
+
+
+def test_deallocate_all_of_one_client_harms_no_other(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        a.send(parse("mine", "SELECT 'mine'"), bind("", "mine"), execute(), sync())
+        a.ready()
+        for sql in ("DEALLOCATE ALL", "DISCARD ALL"):
+            b.query(sql)
+            a.send(bind("", "mine"), execute(), sync())
+            result = a.ready()
+            assert result.types == "2DCZ" and result.rows == [("mine",)]
+
+
+def test_statement_prepared_again_after_the_server_was_replaced(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client:
+        client.send(parse("lasting", "SELECT $1::int"), sync())
+        client.ready()
+        for n in range(3):
+            pg.terminate(pg.pids("app"))
+            client.send(bind("", "lasting", [str(n)]), execute(), sync())
+            result = client.ready()
+            assert result.types == "2DCZ" and result.rows == [(str(n),)]
+
+
+def test_parse_flush_then_bind_in_pieces(pg, pgroute):
+    """As node-postgres and Sequelize do: each step behind a Flush, the Sync late."""
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client:
+        for name in ("", "named"):
+            for n in range(3):
+                if n == 0 or not name:
+                    client.send(parse(name, "SELECT $1::int"), flush())
+                    assert client.recv().type == "1"
+                client.send(bind("", name, [str(n)]), describe("P"), flush())
+                assert [client.recv().type for _ in range(2)] == ["2", "T"]
+                client.send(execute(), flush())
+                assert [client.recv().type for _ in range(2)] == ["D", "C"]
+                client.send(sync())
+                assert client.ready().types == "Z"
+
+
+def test_b25_copies_leave_prepared_statements_right(pg, pgroute):
+    one = two(pgroute, pg)
+    with wire.Client(one.port).login() as client:
+        client.send(parse("s", "SELECT $1::int"), sync())
+        client.ready()
+        for n in range(30):
+            assert client.query("COPY (SELECT 1) TO STDOUT").tags == ["COPY 1"]
+            client.send(bind("", "s", [str(n)]), execute(), sync())
+            assert client.ready().rows == [(str(n),)]
+
+
+def test_query_kills_the_unnamed_statement_only_of_its_own_client(pg, pgroute):
+    """PostgreSQL drops the unnamed statement on a simple query of the same session; others' stay."""
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        a.send(parse("", "SELECT 'a'"), sync())
+        a.ready()
+        assert b.query("SELECT 'b'").value() == "b"
+        a.send(bind(), execute(), sync())
+        assert a.ready().rows == [("a",)]
+        a.query("SELECT 1")
+        a.send(bind(), execute(), sync())
+        assert a.ready().sqlstates == ["26000"]

@@ -1,0 +1,259 @@
+"""Reload: parse, validate, diff, publish; what did not change is not touched. (B53 B54 B55 O5)"""
+import signal
+import threading
+
+import psycopg
+import pytest
+
+from harness import proc, wire
+from harness.load import Crowd
+from harness.marks import both_versions
+from harness.pgroute import server
+from harness.wire import query
+
+
+def refused(one, user="app", password=None, **kwargs):
+    with wire.Client(one.port) as client, pytest.raises(wire.ServerError) as problem:
+        client.login(user, password, **kwargs)
+    return problem.value.sqlstate
+
+
+def queries(one):
+    return sum(int(row["total_query_count"]) for row in one.show("stats"))
+
+
+@both_versions
+def test_b53_reload_without_a_change_touches_nothing(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 4})
+    open_one = wire.Client(one.port).login()
+    open_one.query("BEGIN")
+    mine = open_one.query("SELECT pg_backend_pid()").value()
+    with Crowd(one, 10) as crowd:
+        crowd.go_on(3)
+        pg.wait_backends(4, "app")
+        pids, family, last = pg.pids("app"), one.family(), queries(one)
+        for n in range(30):
+            one.reload() if n % 3 else one.process.send_signal(signal.SIGHUP)
+            now = queries(one)
+            assert now >= last
+            last = now
+        crowd.go_on(3)
+        assert pg.pids("app") == pids and one.family() == family
+    assert open_one.query("SELECT pg_backend_pid()").value() == mine
+    assert open_one.query("COMMIT").tags == ["COMMIT"]
+    open_one.terminate()
+
+
+def test_b54_reload_refuses_nobody(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 4})
+    stop, served = threading.Event(), [0] * 4
+
+    def storm(n):
+        while not stop.is_set():
+            with psycopg.connect(**one.dsn()) as db:
+                assert db.execute("SELECT 1").fetchone() == (1,)
+            served[n] += 1
+
+    def console():
+        for _ in range(8):
+            one.reload()
+
+    with proc.Threads() as group:
+        for n in range(4):
+            group.start(storm, n)
+        with proc.Threads() as consoles:
+            for _ in range(3):
+                consoles.start(console)
+        start = list(served)
+        proc.wait_for(lambda: all(now > then for now, then in zip(served, start)) or group.errors, "logins after the reloads")
+        stop.set()
+
+
+def test_b53_changed_pool_size_cuts_no_transaction(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 5})
+    clients = [wire.Client(one.port).login() for _ in range(5)]
+    pids = []
+    for client in clients:
+        client.query("BEGIN")
+        pids.append(client.query("SELECT pg_backend_pid()").value())
+    one.change(defaults={"pool_size": 2})
+    one.reload()
+    for client, pid in zip(clients, pids):
+        assert client.query("SELECT pg_backend_pid()").value() == pid
+        client.query("COMMIT")
+    pg.wait_backends(2, "app")
+    with pg.counting("app") as backends, Crowd(one, 10) as crowd:
+        crowd.go_on(5)
+    assert backends.highest == 2
+    one.change(defaults={"pool_size": 6})
+    one.reload()
+    with Crowd(one, 12, lambda db, n: db.execute("SELECT pg_sleep(0.01)")):
+        pg.wait_backends(6, "app")
+    for client in clients:
+        client.terminate()
+
+
+def test_reload_adds_and_removes_a_database(pg, pgroute):
+    one = pgroute(pg)
+    assert refused(one, database="added") == "3D000"
+    one.change(databases={"added": {"servers": [server(pg)], "dbname": "app2"}})
+    one.reload()
+    with wire.Client(one.port).login(database="added") as client:
+        client.query("BEGIN")
+        given = {**one.given, "databases": {k: v for k, v in one.given["databases"].items() if k != "added"}}
+        one.configure(given)
+        one.reload()
+        assert refused(one, database="added") == "3D000"
+        assert client.query("SELECT current_database()").value() == "app2"
+        assert client.query("COMMIT").tags == ["COMMIT"]
+        client.expect_closed()
+    pg.wait_backends(0, database="app2")
+    with wire.Client(one.port).login() as client:
+        assert client.query("SELECT 1").value() == "1"
+
+
+def test_reload_changes_a_password_without_cutting_anybody(pg, pgroute):
+    one = pgroute(pg, databases={"app": {"user": "app", "password": "app-secret"}}, users={"app": {"password": "the old"}})
+    with wire.Client(one.port).login(password_text="the old") as client:
+        one.change(users={"app": {"password": ["the old", "the new"]}})
+        one.reload()
+        for word in ("the old", "the new"):
+            wire.Client(one.port).login(password_text=word).terminate()
+        one.change(users={"app": {"password": "the new"}})
+        one.reload()
+        assert refused(one, password="the old") == "28P01"
+        wire.Client(one.port).login(password_text="the new").terminate()
+        assert client.query("SELECT 'still in'").value() == "still in"
+
+
+def test_reload_adds_and_removes_a_user(pg, pgroute):
+    one = pgroute(pg)
+    given = {**one.given, "users": {k: v for k, v in one.given["users"].items() if k != "scram"}}
+    whole = one.given
+    one.configure(given)
+    one.reload()
+    assert refused(one, "scram") == "28P01"
+    one.configure(whole)
+    one.reload()
+    wire.Client(one.port).login("scram").terminate()
+
+
+def test_b53_reload_moves_to_another_server(own_pg, pgroute):
+    old, new = own_pg(), own_pg("18")
+    one = pgroute(old, workers=2, defaults={"pool_size": 3})
+    clients = [wire.Client(one.port).login() for _ in range(6)]
+    clients[0].query("BEGIN")
+    assert clients[0].query("SHOW server_version").value().startswith("15")
+    one.change(databases={"app": {"servers": [server(new)]}})
+    one.reload()
+    for client in clients[1:]:
+        assert client.query("SHOW server_version").value().startswith("18")
+    assert clients[0].query("SHOW server_version").value().startswith("15")
+    clients[0].query("COMMIT")
+    assert clients[0].query("SHOW server_version").value().startswith("18")
+    old.wait_backends(0)
+    for client in clients:
+        client.terminate()
+
+
+def test_reload_changes_limits_and_timeouts(pg, pgroute):
+    one = pgroute(pg, max_clients=5)
+    with wire.Client(one.port).login() as client:
+        one.change(max_clients=1, defaults={"query_timeout": "500ms"})
+        one.reload()
+        assert refused(one) == "53300"
+        assert client.query("SELECT pg_sleep(600)").sqlstates == ["57014"]
+        one.change(max_clients=10, defaults={"query_timeout": 0})
+        one.reload()
+        with wire.Client(one.port).login() as second:
+            assert second.query("SELECT pg_sleep(1), 'no limit'").rows == [("", "no limit")]
+
+
+def test_reload_changes_the_mode_of_new_sessions(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 1, "pool_mode": "transaction"})
+    with wire.Client(one.port).login() as a:
+        a.query("SELECT 1")
+        one.change(defaults={"pool_mode": "session"})
+        one.reload()
+        with wire.Client(one.port).login() as b:
+            b.query("SELECT 1")
+            a.send(query("SELECT 'a'"))
+            proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "a to wait for the session of b")
+            b.terminate()
+            assert a.ready().value() == "a"
+
+
+BAD = {
+    "unknown-key": ({"databasez": {}}, "databases"), "wrong-type": ({"max_clients": "many"}, None), "unknown-in-defaults": ({"defaults": {"pool_sise": 3}}, "pool_size"),
+    "bad-duration": ({"cancel_timeout": "soon"}, None), "bad-mode": ({"defaults": {"pool_mode": "transactoin"}}, "transaction"),
+    "negative": ({"defaults": {"pool_size": -1}}, None), "not-supported-yet": ({"client_tls": {"mode": "require"}}, None),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_b55_a_bad_file_changes_nothing_and_says_why(pg, pgroute, bad):
+    changes, suggestion = BAD[bad]
+    one = pgroute(pg, defaults={"pool_size": 2})
+    with wire.Client(one.port).login() as client:
+        pid = client.query("SELECT pg_backend_pid()").value()
+        good = one.file.read_text()
+        one.change(**changes)
+        for verb in ("check", "reload"):
+            done = one.ctl_run(verb)
+            out = done.stdout + done.stderr
+            assert done.returncode != 0, verb
+            assert f"{one.file.name}:" in out and out.split(f"{one.file.name}:")[1].split(":")[0].isdigit(), out
+            assert suggestion is None or suggestion in out
+            assert len(out.strip().splitlines()) == 1, out
+        if bad == "not-supported-yet":
+            assert "not supported yet" in out
+        assert client.query("SELECT pg_backend_pid()").value() == pid
+        with wire.Client(one.port).login() as second:
+            assert second.query("SELECT 1").value() == "1"
+        one.file.write_text(good)
+        one.reload()
+        assert one.ctl_run("check").returncode == 0
+
+
+@pytest.mark.parametrize("text, line", [("databases: [\n", None), ("listen: [\"127.0.0.1:1\"]\nworkers: 2\nworkers: 3\n", 3),
+                                        ("", None), ("\tx: 1\n", 1)])
+def test_b55_files_that_are_no_configuration(pg, pgroute, text, line):
+    one = pgroute(pg)
+    good = one.file.read_text()
+    one.file.write_text(text)
+    done = one.ctl_run("reload")
+    assert done.returncode != 0 and one.file.name in done.stdout + done.stderr
+    assert line is None or f"{one.file.name}:{line}:" in done.stdout + done.stderr
+    one.process.send_signal(signal.SIGHUP)
+    with wire.Client(one.port).login() as client:
+        assert client.query("SELECT 1").value() == "1"
+    one.file.write_text(good)
+    one.reload()
+
+
+def test_reload_takes_up_an_included_file(pg, pgroute):
+    one = pgroute(pg, wait=False, include=["conf.d/*.yaml"])
+    folder = one.folder / "conf.d"
+    folder.mkdir()
+    one.start()
+    assert refused(one, database="included") == "3D000"
+    (folder / "more.yaml").write_text(f"databases:\n  included: {{dbname: app2, servers: [{{host: 127.0.0.1, port: {pg.port}}}]}}\n")
+    one.reload()
+    with wire.Client(one.port).login(database="included") as client:
+        assert client.query("SELECT current_database()").value() == "app2"
+
+
+def test_many_reloads_leave_memory_and_descriptors_flat(pg, pgroute):
+    one = pgroute(pg, workers=2)
+    with Crowd(one, 4) as crowd:
+        def round_of(number):
+            for n in range(number):
+                one.change(defaults={"pool_size": 3 + n % 3}, users={f"extra{n % 5}": {"password": "x" * 100}})
+                one.reload()
+            crowd.go_on(2)
+
+        round_of(20)
+        files, memory = sum(map(proc.open_files, one.family())), one.memory("Private_Dirty")
+        round_of(60)
+        assert sum(map(proc.open_files, one.family())) <= files + 6
+        assert one.memory("Private_Dirty") - memory < 8_000

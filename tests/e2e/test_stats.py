@@ -1,0 +1,319 @@
+"""What operators look at: show, stats, /metrics, health; from the segment, also while every worker is stopped. (O3 O4 O5 O13)"""
+import contextlib
+import json
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from harness import proc, wire
+from harness.load import Crowd
+from harness.wire import query
+
+STATS_TEXT = ("total_xact_count", "total_query_count", "total_received", "total_sent", "total_xact_time", "total_query_time",
+              "total_wait_time")
+POOLS = ("database", "user", "cl_active", "cl_waiting", "sv_active", "sv_idle", "maxwait", "pool_mode")
+
+
+def totals(one, database="app"):
+    rows = [row for row in one.show("stats") if row["database"] == database]
+    assert len(rows) == 1, rows
+    return {key: int(value) for key, value in rows[0].items() if key.startswith("total_")}
+
+
+def settled(one, database="app"):
+    """The totals after every client's last transaction was counted."""
+    proc.wait_for(lambda: all(row["cl_active"] == 0 for row in one.show("pools")), "no client to be active")
+    return totals(one, database)
+
+
+@contextlib.contextmanager
+def stopped(one):
+    pids = one.pids("worker")
+    try:
+        for pid in pids:
+            one.kill(pid, signal.SIGSTOP)
+        proc.wait_for(lambda: all(proc.state(pid) == "T" for pid in pids), "the workers to be stopped")
+        yield
+    finally:
+        for pid in pids:
+            one.kill(pid, signal.SIGCONT)
+
+
+def test_o4_totals_are_exact_over_all_workers(pg, pgroute):
+    one = pgroute(pg, workers=3, defaults={"pool_size": 3})
+    clients = [wire.Client(one.port).login() for _ in range(12)]
+    before = settled(one)
+    for client in clients:
+        for _ in range(5):
+            client.query("SELECT 1")
+        client.query("BEGIN")
+        client.query("SELECT 2")
+        client.query("COMMIT")
+        client.extended("SELECT 3")
+    after = settled(one)
+    assert after["total_query_count"] - before["total_query_count"] == 12 * 9
+    assert after["total_xact_count"] - before["total_xact_count"] == 12 * 7
+    assert after["total_received"] > before["total_received"] and after["total_sent"] > before["total_sent"]
+    for client in clients:
+        client.terminate()
+
+
+def test_o4_bytes_are_those_of_the_clients(pg, pgroute):
+    one = pgroute(pg)
+    with wire.Client(one.port).login() as client:
+        client.query("SELECT 1")
+        before = settled(one)
+        sent = query("SELECT repeat('x', 100000)")
+        client.send(sent)
+        received = sum(len(m.body) + 5 for m in client.ready().messages)
+        after = settled(one)
+    assert after["total_received"] - before["total_received"] == len(sent)
+    assert after["total_sent"] - before["total_sent"] == received
+
+
+def test_show_pools_tells_who_waits_and_who_works(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 2})
+    clients = [wire.Client(one.port).login() for _ in range(6)]
+    for client in clients[:2]:
+        client.query("BEGIN")
+    for client in clients[2:5]:
+        client.send(query("SELECT 1"))
+    row = proc.wait_for(lambda: one.pool() if one.pool()["cl_waiting"] == 3 else None, "three to wait")
+    assert set(POOLS) <= set(row)
+    assert (row["cl_active"], row["sv_active"], row["sv_idle"], row["pool_mode"]) == (3, 2, 0, "transaction")
+    for client in clients[:2]:
+        client.query("COMMIT")
+    for client in clients[2:5]:
+        client.ready()
+    row = proc.wait_for(lambda: one.pool() if one.pool()["cl_waiting"] == 0 else None, "nobody to wait")
+    assert (row["sv_active"], row["sv_idle"]) == (0, 2)
+    for client in clients:
+        client.terminate()
+
+
+def test_o3_maxwait_is_how_long_the_oldest_waits(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as hog, wire.Client(one.port).login() as client:
+        hog.query("BEGIN")
+        client.send(query("SELECT 1"))
+        proc.wait_for(lambda: one.pool()["maxwait"] >= 1, "maxwait to grow")
+        before = totals(one)["total_wait_time"]
+        hog.query("COMMIT")
+        client.ready()
+        assert one.pool()["maxwait"] == 0
+        assert settled(one)["total_wait_time"] - before >= 1_000_000
+
+
+def test_show_clients_and_servers(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 2})
+    with wire.Client(one.port).login(application_name="shown here") as client:
+        client.query("BEGIN")
+        pid = int(client.query("SELECT pg_backend_pid()").value())
+        rows = [row for row in one.show("clients") if row.get("application_name") == "shown here"]
+        assert len(rows) == 1
+        row = rows[0]
+        assert (row["user"], row["database"], row["state"]) == ("app", "app", "active")
+        assert row["port"] == client.socket.getsockname()[1] and row["addr"] == "127.0.0.1"
+        servers = [row for row in one.show("servers") if row["remote_pid"] == pid]
+        assert len(servers) == 1 and servers[0]["state"] == "active" and servers[0]["port"] == pg.port
+        client.query("COMMIT")
+        proc.wait_for(lambda: [r["state"] for r in one.show("servers") if r["remote_pid"] == pid] == ["idle"], "it to be idle")
+        client.terminate()
+    proc.wait_for(lambda: not one.show("clients"), "the client to be gone")
+
+
+def test_o13_ids_are_never_used_twice(pg, pgroute):
+    one = pgroute(pg, workers=2)
+    seen = set()
+    for _ in range(15):
+        with wire.Client(one.port).login() as client:
+            ids = [row["id"] for row in one.show("clients")]
+            assert len(ids) == 1 and ids[0] not in seen
+            seen.add(ids[0])
+            client.terminate()
+        proc.wait_for(lambda: not one.show("clients"), "the client to be gone")
+
+
+def test_show_config_shows_what_is_in_force(pg, pgroute):
+    one = pgroute(pg, max_clients=77, defaults={"queue_timeout": "33s"})
+    text = one.ctl("show", "config")
+    assert re.search(r"max_clients\D+77", text) and "app-secret" not in text
+    one.change(max_clients=78)
+    one.reload()
+    assert re.search(r"max_clients\D+78", one.ctl("show", "config"))
+
+
+@pytest.mark.parametrize("what", ["pools", "servers", "clients", "stats", "config"])
+def test_show_as_table_and_json(pg, pgroute, what):
+    one = pgroute(pg)
+    with wire.Client(one.port).login() as client:
+        client.query("SELECT 1")
+        rows = one.show(what)
+        assert rows and all(isinstance(row, dict) for row in rows)
+        table = one.ctl("show", what)
+        for column in rows[0]:
+            assert column in table
+
+
+def test_show_of_nothing_known_is_a_one_line_error(pg, pgroute):
+    one = pgroute(pg)
+    done = one.ctl_run("show", "poools")
+    assert done.returncode != 0 and len(done.stderr.strip().splitlines()) == 1 and "pools" in done.stderr
+
+
+def names(metrics):
+    return {re.split(r"[{ ]", line)[0] for line in metrics.splitlines() if not line.startswith("#")}
+
+
+def test_stats_in_every_format(pg, pgroute):
+    one = pgroute(pg, workers=2)
+    with wire.Client(one.port).login() as client:
+        for _ in range(7):
+            client.query("SELECT 1")
+    want = settled(one)["total_query_count"]
+    text = one.ctl("stats", "--format", "text")
+    for name in (*STATS_TEXT, "cl_active", "cl_waiting", "sv_idle"):
+        assert name in text
+    assert json.loads(one.ctl("stats", "--format", "json"))
+    prometheus = one.ctl("stats", "--format", "prometheus")
+    web = one.get("/metrics")[1]
+    assert names(prometheus) == names(web)
+    assert any(value == want for name, value in one.metrics().items() if "quer" in name and 'database="app"' in name)
+
+
+def test_o1_metrics_are_well_formed(pg, pgroute):
+    one = pgroute(pg, workers=2)
+    with wire.Client(one.port).login() as client:
+        client.query("SELECT 1")
+    status, text = one.get("/metrics")
+    assert status == 200 and text.endswith("\n")
+    series, types = set(), {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            name, kind = line.split()[2:4]
+            assert name not in types
+            types[name] = kind
+        elif line and not line.startswith("#"):
+            found = re.fullmatch(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[^{}]*\})? (-?[0-9.eE+-]+|NaN|[+-]Inf)', line)
+            assert found, line
+            key = found.group(1) + (found.group(2) or "")
+            assert key not in series, f"twice: {key}"
+            series.add(key)
+    histograms = [name for name, kind in types.items() if kind == "histogram"]
+    for part in ("query", "transaction", "wait", "login"):
+        assert any(part in name for name in histograms), (part, histograms)
+    for name in histograms:
+        buckets = {}
+        for key, value in one.metrics().items():
+            found = re.fullmatch(re.escape(name) + r'_bucket\{(.*)\}', key)
+            if found:
+                labels = re.sub(r',?le="([^"]*)"', "", found.group(1)).strip(",")
+                limit = re.search(r'le="([^"]*)"', found.group(1)).group(1)
+                buckets.setdefault(labels, []).append((float(limit.replace("+Inf", "inf")), value))
+        for labels, values in buckets.items():
+            counts = [count for _, count in sorted(values)]
+            assert counts == sorted(counts) and max(values)[0] == float("inf"), (name, labels)
+
+
+def test_metrics_count_what_happened(pg, pgroute):
+    one = pgroute(pg, workers=2)
+    with wire.Client(one.port).login() as client:
+        client.query("SELECT 1")
+        before = one.metrics()
+        for _ in range(9):
+            client.query("SELECT 1")
+        settled(one)
+        after = one.metrics()
+    grown = {name for name in after if after[name] - before.get(name, 0) == 9}
+    assert any("query" in name or "queries" in name for name in grown), grown
+    assert any(name.endswith("_count") or "_count{" in name for name in grown), "no histogram has the nine"
+
+
+def test_health_and_readiness(pg, pgroute):
+    one = pgroute(pg)
+    assert one.get("/healthz")[0] == 200
+    assert one.get("/readyz")[0] == 200
+    assert one.get("/nothing")[0] == 404
+
+
+def test_dumper_works_while_every_worker_is_stopped(pg, pgroute):
+    one = pgroute(pg, workers=2, watchdog_timeout="300s", defaults={"pool_size": 2})
+    with wire.Client(one.port).login() as client:
+        for _ in range(5):
+            client.query("SELECT 1")
+        before = settled(one)
+        with stopped(one):
+            for form in ("text", "json", "prometheus"):
+                assert one.ctl("stats", "--format", form)
+            assert totals(one) == before
+            for what in ("pools", "clients", "servers", "config"):
+                assert one.show(what)
+            assert one.ctl("status")
+            assert one.get("/metrics")[0] == 200 and one.get("/healthz")[0] in (200, 503)
+        assert client.query("SELECT 'goes on'").value() == "goes on"
+
+
+def test_o5_counters_survive_reload(pg, pgroute):
+    one = pgroute(pg)
+    with wire.Client(one.port).login() as client:
+        for _ in range(5):
+            client.query("SELECT 1")
+        before = settled(one)
+        one.change(defaults={"pool_size": 7})
+        one.reload()
+        after = settled(one)
+        assert all(after[key] >= before[key] for key in before)
+
+
+def test_c15_control_socket_is_private(pg, pgroute):
+    one = pgroute(pg)
+    path = one.folder / "control.sock"
+    assert path.stat().st_mode & 0o077 == 0
+    user = proc.unprivileged()
+    if user is not None:
+        probe = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'x'); print(s.recv(10))"
+        done = subprocess.run(proc.as_user(user, ["/usr/bin/python3", "-c", probe, str(path)]), capture_output=True, text=True, cwd="/")
+        assert done.returncode != 0 and "PermissionError" in done.stderr
+
+
+@pytest.mark.parametrize("junk", [b"", b"\0" * 100, b"\xff" * 5000, b"GET / HTTP/1.1\r\n\r\n", b"show pools\n" * 1000])
+def test_junk_on_the_control_socket_harms_nobody(pg, pgroute, junk):
+    one = pgroute(pg)
+    stats = one.pid("stats")
+    for _ in range(10):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(str(one.folder / "control.sock"))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                sock.sendall(junk)
+    assert one.show("config") and one.pid("stats") == stats
+
+
+def test_silent_connections_do_not_block_the_control_socket(pg, pgroute):
+    one = pgroute(pg)
+    silent = []
+    for _ in range(50):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(str(one.folder / "control.sock"))
+        silent.append(sock)
+    web = [socket.create_connection(("127.0.0.1", one.http)) for _ in range(50)]
+    assert one.show("config")
+    assert one.get("/healthz")[0] == 200
+    for sock in silent + web:
+        sock.close()
+
+
+def test_stats_under_load_are_consistent(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 3})
+    with Crowd(one, 12) as crowd:
+        last = totals(one)
+        for _ in range(10):
+            crowd.go_on(1)
+            now = totals(one)
+            assert all(now[key] >= last[key] for key in last)
+            row = one.pool()
+            assert row["sv_active"] + row["sv_idle"] <= 3 and row["cl_active"] + row["cl_waiting"] <= 12
+            last = now

@@ -1,0 +1,691 @@
+/*
+ * The way from server to client. Each message is matched with the head of the queue of owed replies:
+ * a client's goes on, ours is swallowed, and where the server was not asked our answer is put in.
+ * What needs no look streams through in whole runs; only small messages that decide something are
+ * waited for until they are complete. Called by server.c (events) and lease.c.
+ */
+#include "worker/back.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "proto/error.h"
+#include "worker/client.h"
+#include "worker/front.h"
+#include "worker/lease.h"
+#include "worker/login.h"
+#include "worker/pin.h"
+#include "worker/server.h"
+#include "worker/settings.h"
+#include "worker/settle.h"
+#include "worker/statement.h"
+
+#define WHOLE_MOST (PGR_BUFFER / 2) /* longer errors and notices go on without a look */
+
+static struct pgr_client *
+client_of(const struct pgr_server *s)
+{
+	return s->leg != NULL ? s->leg->client : NULL;
+}
+
+/* Does what the server says now go to the client? */
+static bool
+forwards(struct pgr_server *s)
+{
+	const struct pgr_reply *head = pgr_replies_head(&s->replies);
+
+	return s->leg != NULL && (head == NULL || !head->ours);
+}
+
+static void
+pass_on(struct pgr_worker *w, struct pgr_server *s, const char *p, size_t len)
+{
+	if (forwards(s))
+		pgr_vec_add(&w->out, p, len);
+}
+
+static void
+release_reply(struct pgr_worker *w, struct pgr_reply *r)
+{
+	pgr_statement_unref(w->statements, r->statement);
+	pgr_named_unref(w->statements, r->named);
+}
+
+void
+pgr_back_locals(struct pgr_worker *w, struct pgr_server *s, struct pgr_vec *vec)
+{
+	struct pgr_reply *r;
+
+	while ((r = pgr_replies_head(&s->replies)) != NULL) {
+		if (r->kind == PGR_REPLY_LOCAL_PARSE && s->leg != NULL)
+			pgr_wire_bare(pgr_vec_room(vec, PGR_WIRE_HEADER), PGR_MSG_PARSE_COMPLETE);
+		else if (r->kind == PGR_REPLY_LOCAL_CLOSE && s->leg != NULL)
+			pgr_wire_bare(pgr_vec_room(vec, PGR_WIRE_HEADER), PGR_MSG_CLOSE_COMPLETE);
+		else if (r->kind < PGR_REPLY_LOCAL_PARSE)
+			return;
+		release_reply(w, r);
+		pgr_replies_pop(&s->replies);
+		if (!pgr_vec_roomy(vec) && s->leg != NULL)
+			(void)pgr_stream_send(&s->leg->client->io, vec);
+	}
+}
+
+/* The head was answered: it goes, and what we have to answer behind it is answered. */
+static void
+answered(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_reply *r = pgr_replies_head(&s->replies);
+
+	if (r->statement != NULL || r->named != NULL)
+		release_reply(w, r);
+	pgr_replies_pop(&s->replies);
+	r = pgr_replies_head(&s->replies);
+	if (r != NULL && r->kind >= PGR_REPLY_LOCAL_PARSE)
+		pgr_back_locals(w, s, &w->out);
+}
+
+static bool
+head_is(struct pgr_server *s, enum pgr_reply_kind kind)
+{
+	const struct pgr_reply *r = pgr_replies_head(&s->replies);
+
+	return r != NULL && r->kind == kind;
+}
+
+/* What the server skips until the next Sync will not be answered. */
+static void
+undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
+{
+	struct pgr_client *c = client_of(s);
+
+	if (r->kind == PGR_REPLY_PARSE && r->unnamed && s->unnamed_pending > 0)
+		s->unnamed_pending--;
+	if (c != NULL && r->named != NULL &&
+		(r->kind == PGR_REPLY_PARSE || r->kind == PGR_REPLY_LOCAL_PARSE))
+		pgr_names_remove(w->statements, c->names, r->named);
+	if (c != NULL && r->named != NULL && r->kind == PGR_REPLY_LOCAL_CLOSE)
+		pgr_names_restore(&c->names, r->named);
+	release_reply(w, r);
+	pgr_replies_pop(&s->replies);
+}
+
+static void
+drop_to_sync(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_reply *r;
+
+	while ((r = pgr_replies_head(&s->replies)) != NULL && r->kind != PGR_REPLY_SYNC)
+		undo_reply(w, s, r);
+	s->skipping = r == NULL;
+}
+
+/* The name that the client gave to the statement that the server calls pgr_...; NULL: not in msg. */
+static const char *
+find_our_name(struct pgr_client *c, const char *msg, const char **ret_at)
+{
+	char name[PGR_STATEMENT_NAME + 1] = {0};
+	const char *at = strstr(msg, PGR_STATEMENT_PREFIX);
+
+	if (c == NULL || at == NULL || strlen(at) < PGR_STATEMENT_NAME)
+		return NULL;
+	memcpy(name, at, PGR_STATEMENT_NAME);
+	*ret_at = at;
+	return pgr_names_reverse(c->names, name);
+}
+
+/* Passes on an ErrorResponse with the server's name of a statement replaced by the client's. */
+static void
+pass_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	struct pgr_error e;
+	const char *at;
+	const char *theirs;
+	struct pgr_out out;
+	char text[2048];
+	char code;
+	const char *value;
+	size_t pos = 0;
+	size_t begun;
+
+	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
+	theirs = size < sizeof(text) ? find_our_name(client_of(s), e.message, &at) : NULL;
+	if (theirs == NULL) {
+		pgr_vec_add(&w->out, p, size);
+		return;
+	}
+	pgr_out_init(&out, text, sizeof(text));
+	begun = pgr_out_begin(&out, PGR_MSG_ERROR);
+	while (pgr_error_next(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &pos, &code, &value)) {
+		pgr_out_byte(&out, code);
+		if (code == 'M') {
+			pgr_out_bytes(&out, e.message, (size_t)(at - e.message));
+			pgr_out_text(&out, theirs);
+			value = at + PGR_STATEMENT_NAME;
+		}
+		pgr_out_string(&out, value);
+	}
+	pgr_out_byte(&out, '\0');
+	pgr_out_end(&out, begun);
+	if (out.full)
+		pgr_vec_add(&w->out, p, size);
+	else
+		memcpy(pgr_vec_room(&w->out, out.len), text, out.len);
+}
+
+static void
+on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	struct pgr_reply *head = pgr_replies_head(&s->replies);
+	bool simple = head != NULL &&
+		(head->kind == PGR_REPLY_QUERY || head->kind == PGR_REPLY_FUNCTION);
+	bool ours = simple && head->ours;
+	struct pgr_error e;
+
+	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
+	s->copy_in = false;
+	s->cycle.rows = false;
+	if (ours)
+		s->settings_failed = true;
+	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
+	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS)) {
+		pass_error(w, s, p, size);
+		pgr_stat_add(&s->pool->stats->errors, 1);
+		s->told_fatal = ours;
+	}
+	s->told_fatal = s->told_fatal || e.severity >= PGR_SEVERITY_FATAL;
+	if (head != NULL && !simple && head->kind != PGR_REPLY_SYNC)
+		drop_to_sync(w, s);
+}
+
+static void
+on_parse_complete(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_reply *r = pgr_replies_head(&s->replies);
+	struct pgr_client *c = client_of(s);
+
+	pgr_stat_add(&s->pool->stats->server_parse_count, 1);
+	if (!r->unnamed) {
+		if ((r->hash.lo | r->hash.hi) != 0)
+			pgr_slot_statement_add(pgr_server_cold(w, s), r->hash);
+		return;
+	}
+	if (s->unnamed_pending > 0)
+		s->unnamed_pending--;
+	atomic_store_explicit(&pgr_server_slot(w, s)->unnamed,
+		r->statement != NULL ? r->statement->tag : 0, memory_order_relaxed);
+	if (c != NULL && !r->ours) {
+		pgr_statement_unref(w->statements, c->unnamed);
+		c->unnamed = r->statement;
+		r->statement = NULL;
+	}
+}
+
+/* A small message that answers the head of the queue. False: it does not, the server is out of step. */
+static bool
+on_answer(struct pgr_worker *w, struct pgr_server *s, enum pgr_reply_kind kind, const char *p,
+	uint32_t size)
+{
+	struct pgr_reply *r = pgr_replies_head(&s->replies);
+
+	if (PGR_SUSPECT(!head_is(s, kind)))
+		return false;
+	pass_on(w, s, p, size);
+	if (kind == PGR_REPLY_PARSE)
+		on_parse_complete(w, s);
+	else if (kind == PGR_REPLY_CLOSE && r->ours && (r->hash.lo | r->hash.hi) != 0)
+		pgr_slot_statement_remove(pgr_server_cold(w, s), r->hash);
+	answered(w, s);
+	return true;
+}
+
+static void
+on_complete(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	struct pgr_reply *r = pgr_replies_head(&s->replies);
+	bool theirs = r != NULL && !r->ours;
+
+	pass_on(w, s, p, size);
+	if (theirs && s->leg != NULL && p[size - 1] == '\0')
+		pgr_pin_on_tag(s, p + PGR_WIRE_HEADER);
+	if (r != NULL && r->kind == PGR_REPLY_EXECUTE) {
+		pgr_stat_add(&s->pool->stats->query_count, 1);
+		answered(w, s);
+	}
+}
+
+static void
+on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	const char *name = p + PGR_WIRE_HEADER;
+	const char *end = p + size;
+	ptrdiff_t name_len = pgr_wire_string(name, end);
+	const char *value = name + name_len + 1;
+	struct pgr_reply *head = pgr_replies_head(&s->replies);
+	struct pgr_client *c = client_of(s);
+	struct pgr_err err;
+
+	pass_on(w, s, p, size);
+	if (c == NULL || name_len < 0 || pgr_wire_string(value, end) < 0 || !pgr_settings_tracked(name))
+		return;
+	/* when ours is at the head the server only spells what the client asked for its own way */
+	if (head != NULL && head->ours && c->state != PGR_SESSION_GREET)
+		return;
+	if (pgr_settings_with(c->settings, name, value, &c->settings, &err) != PGR_OK) {
+		s->cycle.pin = PGR_PIN_SET_REASON;
+		return;
+	}
+	pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
+	if (strcmp(name, "default_transaction_read_only") != 0)
+		s->cycle.explained += s->cycle.explained < UINT8_MAX;
+}
+
+static void
+forget_session(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_slot *slot = pgr_server_slot(w, s);
+	struct pgr_client *c = client_of(s);
+
+	pgr_slot_statement_clear(pgr_server_cold(w, s));
+	if (c != NULL)
+		pgr_names_clear(w->statements, &c->names);
+	if (!s->cycle.discarded)
+		return;
+	pgr_settings_applied(slot, pgr_server_cold(w, s), pgr_settings_empty());
+	atomic_store_explicit(&slot->unnamed, 0, memory_order_relaxed);
+	if (c == NULL)
+		return;
+	pgr_statement_unref(w->statements, c->unnamed);
+	c->unnamed = NULL;
+	pgr_settings_unref(c->settings);
+	c->settings = pgr_settings_ref(c->startup);
+	c->leg.fresh = true; /* the startup values go in front of the next query */
+	if (c->pin != PGR_PIN_SESSION_REASON)
+		c->pin = PGR_PIN_NONE_REASON;
+}
+
+/* The end of what the client asked for up to here: what did it leave behind? */
+static void
+end_cycle(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_client *c = client_of(s);
+	enum pgr_pin pin = pgr_pin_decide(s);
+
+	if (s->cycle.discarded || s->cycle.deallocated)
+		forget_session(w, s);
+	if (c != NULL && pin != PGR_PIN_NONE_REASON && c->pin == PGR_PIN_NONE_REASON)
+		pgr_client_pin(w, c, pin);
+	memset(&s->cycle, 0, sizeof(s->cycle));
+}
+
+static bool
+on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	struct pgr_reply *r = pgr_replies_head(&s->replies);
+	struct pgr_client *c = client_of(s);
+	enum pgr_purpose purpose;
+
+	if (PGR_SUSPECT(size != 6))
+		return false;
+	s->status = p[5];
+	s->copy_in = false;
+	s->skipping = false;
+	if (s->committing)
+		atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 0, memory_order_relaxed);
+	s->committing = false;
+	if (r == NULL) { /* a Sync in the middle of COPY data that COPY did not swallow after all */
+		pass_on(w, s, p, size);
+		return true;
+	}
+	if (PGR_SUSPECT(r->kind != PGR_REPLY_QUERY && r->kind != PGR_REPLY_SYNC &&
+			r->kind != PGR_REPLY_FUNCTION))
+		return false;
+	purpose = (enum pgr_purpose)r->purpose;
+	if (r->kind == PGR_REPLY_QUERY && !r->ours)
+		pgr_stat_add(&s->pool->stats->query_count, 1);
+	if (r->kind != PGR_REPLY_SYNC)
+		atomic_store_explicit(&pgr_server_slot(w, s)->unnamed, 0, memory_order_relaxed);
+	pass_on(w, s, p, size);
+	if (c != NULL && !r->ours)
+		pgr_client_cycle_done(w, c, s->status);
+	if (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE)
+		end_cycle(w, s);
+	answered(w, s);
+	return true;
+}
+
+static void
+on_row(struct pgr_server *s)
+{
+	struct pgr_reply *head = pgr_replies_head(&s->replies);
+	struct pgr_client *c = client_of(s);
+
+	s->cycle.rows = true;
+	if (c != NULL && head != NULL && head->purpose == PGR_PURPOSE_PROBE &&
+		c->pin == PGR_PIN_NONE_REASON)
+		c->pin = s->probe; /* counted when the lease would end */
+}
+
+/* A CopyInResponse: what was sent behind it up to CopyDone the server takes as part of the COPY. */
+static void
+on_copy_in(struct pgr_server *s)
+{
+	struct pgr_replies *q = &s->replies;
+	bool extended = head_is(s, PGR_REPLY_EXECUTE);
+	uint32_t kept = 1;
+
+	s->copy_in = true;
+	if (q->count == 0)
+		return;
+	for (uint32_t i = 1; i < q->count; i++) {
+		struct pgr_reply *r = pgr_replies_at(q, i);
+
+		if (s->copy_in && r->kind == PGR_REPLY_SYNC)
+			continue;
+		if (r->kind == PGR_REPLY_COPY_END)
+			s->copy_in = false;
+		*pgr_replies_at(q, kept++) = *r;
+	}
+	q->count = kept;
+	if (s->copy_in && extended)
+		s->batch = true;
+}
+
+/* Must the message be complete before it is looked at? */
+static inline bool
+wants_whole(char type, uint32_t size)
+{
+	switch (type) {
+	case PGR_MSG_DATA_ROW:
+	case PGR_MSG_ROW_DESCRIPTION:
+	case PGR_MSG_PARAMETER_DESCRIPTION:
+	case 'd':
+	case PGR_MSG_FUNCTION_RESULT:
+	case PGR_MSG_COPY_OUT:
+	case PGR_MSG_COPY_BOTH:
+	case PGR_MSG_COPY_IN:
+		return false;
+	default:
+		return size <= WHOLE_MOST;
+	}
+}
+
+/* Header of a message that streams through. */
+static void
+on_header(struct pgr_worker *w, struct pgr_server *s, char type, uint32_t size)
+{
+	s->skip = size;
+	s->skip_forward = forwards(s);
+	if (type == PGR_MSG_DATA_ROW)
+		on_row(s);
+	else if (type == PGR_MSG_ROW_DESCRIPTION) {
+		s->cycle.rows = true;
+		if (head_is(s, PGR_REPLY_DESCRIBE))
+			answered(w, s);
+	} else if (type == PGR_MSG_COPY_IN)
+		on_copy_in(s);
+}
+
+static bool
+on_message(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	switch (p[0]) {
+	case PGR_MSG_READY:
+		return on_ready(w, s, p, size);
+	case PGR_MSG_COMMAND_COMPLETE:
+		on_complete(w, s, p, size);
+		return true;
+	case PGR_MSG_PARSE_COMPLETE:
+		return on_answer(w, s, PGR_REPLY_PARSE, p, size);
+	case PGR_MSG_BIND_COMPLETE:
+		return on_answer(w, s, PGR_REPLY_BIND, p, size);
+	case PGR_MSG_CLOSE_COMPLETE:
+		return on_answer(w, s, PGR_REPLY_CLOSE, p, size);
+	case PGR_MSG_NO_DATA:
+		return on_answer(w, s, PGR_REPLY_DESCRIBE, p, size);
+	case PGR_MSG_PORTAL_SUSPENDED:
+		return on_answer(w, s, PGR_REPLY_EXECUTE, p, size);
+	case PGR_MSG_EMPTY_QUERY:
+		pass_on(w, s, p, size);
+		if (head_is(s, PGR_REPLY_EXECUTE))
+			answered(w, s);
+		return true;
+	case PGR_MSG_ERROR:
+		on_error(w, s, p, size);
+		return true;
+	case PGR_MSG_PARAMETER_STATUS:
+		on_parameter(w, s, p, size);
+		return true;
+	default:
+		pass_on(w, s, p, size);
+		return true;
+	}
+}
+
+/* Takes what it can use of [buf, buf + len). SIZE_MAX: this is not a server that we understand. */
+static size_t
+feed(struct pgr_worker *w, struct pgr_server *s, const char *buf, size_t len)
+{
+	const char *p = buf;
+	const char *end = buf + len;
+
+	while (p < end) {
+		uint32_t size;
+
+		if (s->skip > 0) {
+			uint32_t n = (uint32_t)PGR_MIN((size_t)s->skip, (size_t)(end - p));
+
+			if (s->skip_forward)
+				pgr_vec_add(&w->out, p, n);
+			s->skip -= n;
+			p += n;
+			continue;
+		}
+		if (end - p < (ptrdiff_t)PGR_WIRE_HEADER)
+			break;
+		size = pgr_wire_size(p);
+		if (PGR_SUSPECT(size == 0))
+			return SIZE_MAX;
+		if (!pgr_vec_roomy(&w->out) && s->leg != NULL)
+			(void)pgr_stream_send(&s->leg->client->io, &w->out);
+		if (!wants_whole(p[0], size)) {
+			on_header(w, s, p[0], size);
+			continue;
+		}
+		if ((size_t)(end - p) < size)
+			break;
+		if (!on_message(w, s, p, size))
+			return SIZE_MAX;
+		p += size;
+	}
+	return (size_t)(p - buf);
+}
+
+/* Keeps the beginning of a message for the next read. */
+static bool
+keep(struct pgr_server *s, const char *rest, size_t len)
+{
+	free(s->in);
+	s->in = NULL;
+	s->in_len = 0;
+	if (len == 0)
+		return true;
+	s->in = malloc(len);
+	if (s->in == NULL)
+		return false;
+	memcpy(s->in, rest, len);
+	s->in_len = (uint32_t)len;
+	return true;
+}
+
+/* One read and what follows from it. */
+static enum pgr_rc
+read_once(struct pgr_worker *w, struct pgr_server *s)
+{
+	size_t have = s->in_len;
+	enum pgr_rc rc;
+	size_t used;
+	size_t n;
+
+	if (have > 0)
+		memcpy(w->buffer, s->in, have);
+	rc = pgr_stream_read(&s->io, w->buffer + have, PGR_BUFFER - have, &n);
+	if (rc != PGR_OK)
+		return rc;
+	if (s->leg != NULL)
+		pgr_stat_add(&s->pool->stats->sent, n);
+	used = feed(w, s, w->buffer, have + n);
+	if (s->leg != NULL)
+		(void)pgr_stream_send(&s->leg->client->io, &w->out); /* a broken one shows at its own read */
+	else
+		pgr_vec_reset(&w->out);
+	if (used == SIZE_MAX)
+		return PGR_FAIL;
+	return have + n == used && have == 0 ? PGR_OK
+		: keep(s, w->buffer + used, have + n - used) ? PGR_OK
+							     : PGR_CLOSED;
+}
+
+void
+pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_reply *r;
+
+	while ((r = pgr_replies_head(&s->replies)) != NULL) {
+		release_reply(w, r);
+		pgr_replies_pop(&s->replies);
+	}
+	pgr_replies_fini(&s->replies);
+	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = false;
+	s->probed = false;
+	s->probe = PGR_PIN_NONE_REASON;
+	s->unnamed_pending = 0;
+	s->status = PGR_TXN_IDLE;
+	memset(&s->cycle, 0, sizeof(s->cycle));
+}
+
+/* The server closed, or broke the protocol; its client, if any, loses what was under way. */
+static void
+lost(struct pgr_worker *w, struct pgr_server *s, enum pgr_rc why)
+{
+	struct pgr_client *c = client_of(s);
+	bool told = s->told_fatal;
+	struct pgr_err err;
+
+	if (why == PGR_FAIL)
+		pgr_log(PGR_LOG_ERROR, "server.protocol", "database \"%s\": the server broke the protocol",
+			s->pool->view.pool->database);
+	pgr_lease_close(w, s, PGR_CLOSE_SERVER);
+	if (c == NULL)
+		return;
+	pgr_err_set(&err, why == PGR_FAIL ? "08P01" : "08006", why == PGR_FAIL
+			? "the server broke the protocol" : "the server closed the connection unexpectedly");
+	if (told)
+		pgr_client_finish(w, c);
+	else
+		pgr_client_fatal(w, c, &err);
+}
+
+/* Everything asked for was answered, the transaction is over, and nothing is half sent. */
+static bool
+clean(const struct pgr_server *s, const struct pgr_client *c)
+{
+	return s->replies.count == 0 && s->status == PGR_TXN_IDLE && !s->batch && !s->copy_in &&
+		s->skip == 0 && s->in_len == 0 && !pgr_stream_blocked(&s->io) &&
+		!(c->skip > 0 && c->skip_forward);
+}
+
+static void
+probe(struct pgr_worker *w, struct pgr_server *s)
+{
+	if (pgr_back_query(w, s, PGR_PURPOSE_PROBE, pgr_pin_probe) != PGR_OK)
+		lost(w, s, PGR_CLOSED);
+}
+
+void
+pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_client *c = client_of(s);
+
+	if (c->state == PGR_SESSION_GREET || s->settings_failed) {
+		pgr_login_server_said(w, c);
+		return;
+	}
+	if (!clean(s, c)) {
+		if (c->stalled && s->replies.count == 0)
+			pgr_front_resume(w, c);
+		return;
+	}
+	if (s->probe != PGR_PIN_NONE_REASON && c->pin == PGR_PIN_NONE_REASON && !s->probed) {
+		s->probed = true; /* the next time we come here it was answered */
+		probe(w, s);
+		return;
+	}
+	s->probe = PGR_PIN_NONE_REASON;
+	s->probed = false;
+	if (c->pin == PGR_PIN_NONE_REASON)
+		pgr_lease_end(w, s);
+	if (c->stalled || c->in_len > 0)
+		pgr_front_resume(w, c);
+}
+
+void
+pgr_back_run(struct pgr_worker *w, struct pgr_server *s)
+{
+	while (s->io.readable && (s->leg == NULL || !pgr_stream_blocked(&s->leg->client->io))) {
+		enum pgr_rc rc = read_once(w, s);
+
+		if (rc == PGR_CLOSED || rc == PGR_FAIL) {
+			lost(w, s, rc);
+			return;
+		}
+	}
+	if (s->use == PGR_SERVER_SETTLING)
+		pgr_settle_step(w, s);
+	else if (s->leg != NULL && s->leg->server == s)
+		pgr_back_release(w, s);
+}
+
+void
+pgr_back_event(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_client *c = client_of(s);
+
+	if (pgr_stream_blocked(&s->io) && pgr_stream_drain(&s->io) == PGR_OK && c != NULL)
+		pgr_front_resume(w, c);
+	pgr_back_run(w, s);
+}
+
+enum pgr_rc
+pgr_back_drain_idle(struct pgr_worker *w, struct pgr_server *s)
+{
+	enum pgr_rc rc;
+
+	s->io.readable = true;
+	s->io.hangup = true; /* read until it would block, whatever events are still to come */
+	s->told_fatal = false;
+	while (s->io.readable) {
+		rc = read_once(w, s);
+		if (rc == PGR_CLOSED || rc == PGR_FAIL)
+			return PGR_CLOSED;
+	}
+	s->io.hangup = false;
+	return s->in_len == 0 && s->skip == 0 && !s->told_fatal ? PGR_OK : PGR_CLOSED;
+}
+
+enum pgr_rc
+pgr_back_query(
+	struct pgr_worker *w, struct pgr_server *s, enum pgr_purpose purpose, const char *sql)
+{
+	size_t len = strlen(sql);
+	struct pgr_reply *r = pgr_replies_push(&s->replies, PGR_REPLY_QUERY);
+
+	if (r == NULL)
+		return PGR_CLOSED;
+	r->ours = true;
+	r->purpose = (uint8_t)purpose;
+	pgr_wire_query(pgr_vec_room(&w->out, PGR_WIRE_HEADER + len + 1), sql, len);
+	if (purpose == PGR_PURPOSE_SETTINGS)
+		return PGR_OK; /* goes out with the client's query */
+	return pgr_stream_send(&s->io, &w->out);
+}

@@ -1,0 +1,253 @@
+/*
+ * Cancels. The worker that serves a client is the one that cancels: it knows what its client runs. The
+ * slot stays pinned until the server has closed the cancel connection, so the signal is delivered
+ * before anybody else can lease the slot (docs/SHM.md; tests/model/pool.pml, "cancel"). A request that
+ * arrives elsewhere sets a flag in the client's record and pokes.
+ */
+#include "worker/cancel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proto/digest.h"
+#include "worker/client.h"
+#include "worker/dial.h"
+#include "worker/lease.h"
+#include "worker/server.h"
+
+#define CANCEL_CODE 80877102u
+
+struct pgr_cancel {
+	struct pgr_watch watch; /* first: events point here */
+	struct pgr_list all;    /* worker->cancels */
+	struct pgr_wpool *pool;
+	pgr_slot_id slot;
+	uint64_t generation;
+	pgr_client_id client; /* n UINT32_MAX: nobody waits for it */
+	pgr_usec deadline;
+	bool sent;
+	uint32_t len;
+	char packet[12 + PGR_KEY_MAX];
+};
+
+static void
+unmark(struct pgr_worker *w, pgr_client_id client)
+{
+	struct pgr_client_rec *rec = pgr_shm_client(w->shm, client);
+	uint32_t canceler = atomic_load(&rec->canceler);
+
+	atomic_store(&rec->cancel, 0);
+	if (canceler != w->self && canceler < w->shm->seg->workers)
+		pgr_proc_poke(w->shm, canceler, false);
+}
+
+/* pin: only a lease of ours with no cancel under way. Success proves that the key is its own. */
+static bool
+pin(struct pgr_worker *w, struct pgr_server *s, uint64_t *ret_generation)
+{
+	struct pgr_slot *slot = pgr_server_slot(w, s);
+	pgr_word word = atomic_load(&slot->word);
+
+	if (!pgr_word_held_by(word, PGR_SLOT_LEASED, w->self) || pgr_word_pin(word) != PGR_PIN_NONE)
+		return false;
+	*ret_generation = pgr_word_generation(word);
+	return atomic_compare_exchange_strong(
+		&slot->word, &word, pgr_word_move(word, PGR_SLOT_LEASED, w->self, w->self + 1));
+}
+
+/* Only while the pin is ours and the lease the same; late: the signal may still come, so poison. */
+static void
+unpin(struct pgr_worker *w, struct pgr_cancel *cancel, bool late)
+{
+	struct pgr_slot *slot = pgr_shm_slot(w->shm, cancel->slot);
+	pgr_word word = atomic_load(&slot->word);
+	pgr_word next;
+
+	do {
+		if (pgr_word_pin(word) != w->self + 1 ||
+			pgr_word_generation(word) != cancel->generation)
+			return;
+		if (!late)
+			next = pgr_word_make(pgr_word_state(word), pgr_word_owner(word), PGR_PIN_NONE,
+				cancel->generation);
+		else if (pgr_word_state(word) == PGR_SLOT_IDLE)
+			next = pgr_word_move(word, PGR_SLOT_CLOSING, PGR_OWNER_NONE, PGR_PIN_NONE);
+		else
+			next = pgr_word_make(pgr_word_state(word), pgr_word_owner(word), PGR_PIN_POISON,
+				cancel->generation);
+	} while (!atomic_compare_exchange_weak(&slot->word, &word, next));
+	pgr_lease_match(w, cancel->pool);
+}
+
+static void
+cancel_end(struct pgr_worker *w, struct pgr_cancel *cancel, bool late)
+{
+	if (cancel->watch.fd >= 0)
+		close(cancel->watch.fd);
+	unpin(w, cancel, late);
+	if (late) {
+		pgr_proc_mail(w->shm, PGR_PROC_MONITOR, cancel->pool->view.id);
+		pgr_proc_poke(w->shm, PGR_PROC_MONITOR, false);
+		pgr_log(PGR_LOG_WARN, "cancel.timeout", "a cancel was not delivered within cancel_timeout; "
+			"its server connection is closed");
+	}
+	if (cancel->client.n != UINT32_MAX)
+		unmark(w, cancel->client);
+	pgr_list_remove(&cancel->all);
+	/* freed at the end of the turn: an event may still point here */
+	pgr_list_push(&w->dead_cancels, &cancel->all);
+	cancel->watch.fd = -1;
+}
+
+static void
+fill_packet(struct pgr_worker *w, struct pgr_server *s, struct pgr_cancel *cancel)
+{
+	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
+	uint32_t key_len = PGR_MIN(cold->key_len, (uint32_t)PGR_KEY_MAX);
+
+	cancel->len = 12 + key_len;
+	pgr_put32(cancel->packet, cancel->len);
+	pgr_put32(cancel->packet + 4, CANCEL_CODE);
+	pgr_put32(cancel->packet + 8, atomic_load(&pgr_server_slot(w, s)->pid));
+	memcpy(cancel->packet + 12, cold->key, key_len);
+}
+
+void
+pgr_cancel_send(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *for_client)
+{
+	struct pgr_cancel *cancel = calloc(1, sizeof(*cancel));
+	struct pgr_err err;
+
+	if (cancel != NULL && pgr_server_cold(w, s)->key_len > 0 && pin(w, s, &cancel->generation)) {
+		cancel->watch.kind = PGR_WATCH_CANCEL;
+		cancel->watch.fd = -1;
+		cancel->pool = s->pool;
+		cancel->slot = s->slot;
+		cancel->client.n = for_client != NULL ? for_client->rec.n : UINT32_MAX;
+		cancel->deadline = w->now + w->config->cancel_timeout;
+		fill_packet(w, s, cancel);
+		pgr_list_push(&w->cancels, &cancel->all);
+		pgr_stat_add(&s->pool->stats->cancels, 1);
+		if (pgr_dial_connect(w, s->pool, &cancel->watch.fd, &err) == PGR_FAIL ||
+			pgr_loop_add(&w->loop, cancel->watch.fd,
+				PGR_EV_READ | PGR_EV_WRITE | PGR_EV_HANGUP, &cancel->watch, &err) != PGR_OK)
+			cancel_end(w, cancel, false);
+		return;
+	}
+	free(cancel);
+	if (for_client != NULL)
+		unmark(w, for_client->rec);
+}
+
+void
+pgr_cancel_event(struct pgr_worker *w, struct pgr_watch *watch)
+{
+	struct pgr_cancel *cancel = (struct pgr_cancel *)(void *)watch;
+	char byte;
+	ssize_t n;
+
+	if (cancel->watch.fd < 0)
+		return;
+	if (!cancel->sent) {
+		n = send(cancel->watch.fd, cancel->packet, cancel->len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		/* less than 300 bytes into an empty buffer: all or nothing */
+		cancel->sent = n == (ssize_t)cancel->len;
+		if (!cancel->sent) {
+			cancel_end(w, cancel, false);
+			return;
+		}
+	}
+	n = recv(cancel->watch.fd, &byte, 1, 0);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	cancel_end(w, cancel, false); /* EOF: the signal was sent */
+}
+
+void
+pgr_cancel_tick(struct pgr_worker *w)
+{
+	struct pgr_list *next;
+
+	for (struct pgr_list *at = w->cancels.next; at != &w->cancels; at = next) {
+		struct pgr_cancel *cancel = PGR_LIST_ENTRY(at, struct pgr_cancel, all);
+
+		next = at->next;
+		if (w->now >= cancel->deadline)
+			cancel_end(w, cancel, true);
+	}
+	while (!pgr_list_empty(&w->dead_cancels)) {
+		struct pgr_cancel *dead =
+			PGR_LIST_ENTRY(w->dead_cancels.next, struct pgr_cancel, all);
+
+		pgr_list_remove(&dead->all);
+		free(dead);
+	}
+}
+
+bool
+pgr_cancel_request(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_t len,
+	pgr_client_id *ret_client)
+{
+	struct pgr_client_rec *rec;
+	uint32_t worker;
+
+	if (pid == 0 || pid > PGR_CLIENTS_MAX)
+		return false;
+	ret_client->n = pid - 1;
+	worker = ret_client->n / w->shm->seg->clients_per_worker;
+	rec = pgr_shm_client(w->shm, *ret_client);
+	if (worker >= w->shm->seg->workers || atomic_load(&rec->state) < PGR_CLIENT_IDLE ||
+		rec->key_len != len || len > PGR_CLIENT_KEY || !pgr_digest_equal(rec->key, key, len))
+		return false;
+	atomic_store(&rec->canceler, w->self);
+	atomic_store(&rec->cancel, 1);
+	atomic_store(&pgr_shm_proc(w->shm, worker)->cancels, 1);
+	if (worker == w->self)
+		pgr_cancel_on_poke(w);
+	else
+		pgr_proc_poke(w->shm, worker, false);
+	return true;
+}
+
+static void
+cancel_client(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_server *s = c->leg.server;
+	struct pgr_err err;
+
+	if (pgr_leg_waits(&c->leg)) {
+		unmark(w, c->rec);
+		pgr_err_set(&err, "57014", "canceling statement due to user request");
+		pgr_lease_give_up(w, &c->leg);
+		pgr_client_no_server(w, c, &err);
+	} else if (s != NULL && s->replies.count > 0) {
+		pgr_cancel_send(w, s, c);
+	} else {
+		unmark(w, c->rec);
+	}
+}
+
+void
+pgr_cancel_on_poke(struct pgr_worker *w)
+{
+	struct pgr_list *next;
+
+	if (atomic_exchange(&pgr_shm_proc(w->shm, w->self)->cancels, 0) == 0)
+		return;
+	for (struct pgr_list *at = w->clients.next; at != &w->clients; at = pgr_client_walk(w, next)) {
+		struct pgr_client *c = PGR_LIST_ENTRY(at, struct pgr_client, all);
+		struct pgr_client_rec *rec = pgr_client_rec(w, c);
+
+		next = at->next;
+		if (atomic_load(&rec->cancel) == 1 && c->state == PGR_SESSION_READY) {
+			atomic_store(&rec->cancel, 2); /* taken: not twice */
+			cancel_client(w, c);
+		}
+	}
+}

@@ -1,0 +1,489 @@
+/*
+ * The life of a client session: accept, events, time limits, the end. What it says is read by login.c
+ * until it is logged in and by front.c from then on. A client that ends is unlinked at once and freed
+ * at the end of the turn, since events of the same turn may still point to it.
+ */
+#include "worker/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "worker/back.h"
+#include "worker/front.h"
+#include "worker/lease.h"
+#include "worker/login.h"
+#include "worker/server.h"
+#include "worker/settings.h"
+#include "worker/settle.h"
+#include "worker/statement.h"
+
+#define ACCEPT_BATCH 32
+#define LINGER (2 * PGR_USEC_PER_SEC) /* for the peer to read our last words */
+
+static bool
+take_rec(struct pgr_worker *w, pgr_client_id *ret)
+{
+	uint32_t per = w->shm->seg->clients_per_worker;
+
+	if (w->free_rec_count > 0)
+		ret->n = w->free_recs[--w->free_rec_count];
+	else if (w->next_rec < per)
+		ret->n = w->self * per + w->next_rec++;
+	else
+		return false;
+	atomic_store(&pgr_shm_proc(w->shm, w->self)->records_used, w->next_rec);
+	return true;
+}
+
+static struct pgr_client *
+client_new(struct pgr_worker *w, int fd)
+{
+	struct pgr_client *c = calloc(1, sizeof(*c));
+
+	if (c == NULL || !take_rec(w, &c->rec)) {
+		free(c);
+		return NULL;
+	}
+	c->watch.kind = PGR_WATCH_CLIENT;
+	c->state = PGR_SESSION_STARTUP;
+	pgr_stream_init(&c->io, fd);
+	c->leg.client = c;
+	c->leg.fetching = PGR_NO_SLOT;
+	pgr_list_init(&c->leg.wait);
+	pgr_list_init(&c->leg.run);
+	c->startup = pgr_settings_empty();
+	c->settings = pgr_settings_empty();
+	c->since = w->now;
+	pgr_list_push(&w->clients, &c->all);
+	return c;
+}
+
+static void
+fill_rec(struct pgr_worker *w, struct pgr_client *c, const uint8_t addr[16], uint16_t port)
+{
+	struct pgr_client_rec *rec = pgr_client_rec(w, c);
+
+	rec->pid = c->rec.n + 1;
+	rec->key_len = 0;
+	rec->pinned = 0;
+	rec->port = port;
+	rec->connected = pgr_clock_wall();
+	memcpy(rec->addr, addr, 16);
+	atomic_store(&rec->cancel, 0);
+	atomic_store(&rec->pool, PGR_NO_POOL.n);
+	atomic_store(&rec->slot, 0);
+	atomic_store(&rec->since, w->now);
+	atomic_store(&rec->id, atomic_fetch_add(&w->shm->seg->next_id, 1) + 1);
+	atomic_store_explicit(&rec->state, PGR_CLIENT_LOGIN, memory_order_release);
+}
+
+static void
+count_clients(struct pgr_worker *w, int change)
+{
+	struct pgr_proc *proc = pgr_shm_proc(w->shm, w->self);
+
+	atomic_store(&proc->clients, atomic_load(&proc->clients) + (uint32_t)change);
+}
+
+static void
+begin(struct pgr_worker *w, int fd, const uint8_t addr[16], uint16_t port)
+{
+	struct pgr_client *c = client_new(w, fd);
+	struct pgr_err err;
+
+	if (c == NULL) {
+		close(fd);
+		return;
+	}
+	fill_rec(w, c, addr, port);
+	count_clients(w, 1);
+	pgr_stat_add(&w->stats->accepted, 1);
+	if (pgr_loop_add(&w->loop, fd, PGR_EV_READ | PGR_EV_WRITE | PGR_EV_HANGUP, &c->watch, &err) !=
+		PGR_OK) {
+		pgr_log(PGR_LOG_ERROR, "client.watch", "%s", err.message);
+		pgr_client_drop(w, c);
+	}
+}
+
+void
+pgr_client_accept(struct pgr_worker *w, struct pgr_watch *listener)
+{
+	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
+		uint8_t addr[16];
+		uint16_t port;
+		struct pgr_err err;
+		enum pgr_rc rc;
+		int fd;
+
+		rc = pgr_sock_accept(listener->fd, &w->keepalive, &fd, addr, &port, &err);
+		if (rc == PGR_FAIL) {
+			/* out of descriptors or memory: rest a moment instead of spinning on the listener */
+			pgr_log(PGR_LOG_ERROR, "client.accept", "%s", err.message);
+			w->accept_after = w->now + PGR_USEC_PER_SEC / 2;
+		}
+		if (rc != PGR_OK)
+			return;
+		begin(w, fd, addr, port);
+	}
+}
+
+static _Atomic uint64_t *
+gauge(struct pgr_client *c, uint32_t state)
+{
+	struct pgr_stats_pool *stats = c->leg.pool != NULL ? c->leg.pool->stats : NULL;
+
+	if (stats == NULL)
+		return NULL;
+	switch ((enum pgr_client_state)state) {
+	case PGR_CLIENT_IDLE:
+		return &stats->cl_idle;
+	case PGR_CLIENT_WAITING:
+		return &stats->cl_waiting;
+	case PGR_CLIENT_ACTIVE:
+		return &stats->cl_active;
+	case PGR_CLIENT_FREE:
+	case PGR_CLIENT_LOGIN:
+		break;
+	}
+	return NULL;
+}
+
+void
+pgr_client_mark(struct pgr_worker *w, struct pgr_client *c, enum pgr_client_state state)
+{
+	struct pgr_client_rec *rec = pgr_client_rec(w, c);
+	uint32_t was = atomic_load_explicit(&rec->state, memory_order_relaxed);
+	_Atomic uint64_t *before = gauge(c, was);
+	_Atomic uint64_t *after = gauge(c, state);
+
+	if (before != NULL)
+		pgr_stat_add(before, (uint64_t)-1);
+	if (after != NULL)
+		pgr_stat_add(after, 1);
+	atomic_store_explicit(&rec->slot, c->leg.server != NULL ? c->leg.server->slot.n + 1 : 0,
+		memory_order_relaxed);
+	atomic_store_explicit(&rec->since, w->now, memory_order_relaxed);
+	atomic_store_explicit(&rec->state, state, memory_order_release);
+}
+
+const char *
+pgr_worker_pin_text(enum pgr_pin pin)
+{
+	static const char *const texts[] = {
+#define X(name, text) text,
+		PGR_PINS(X)
+#undef X
+	};
+
+	return texts[pin];
+}
+
+void
+pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin)
+{
+	c->pin = (uint8_t)pin;
+	pgr_client_rec(w, c)->pinned = (uint8_t)pin;
+	pgr_stat_add(&c->leg.pool->stats->pins, 1);
+	pgr_log(PGR_LOG_DEBUG, "client.pinned", "client %u of database \"%s\": %s", c->rec.n + 1,
+		c->leg.pool->view.pool->database, pgr_worker_pin_text(pin));
+}
+
+void
+pgr_client_cycle_done(struct pgr_worker *w, struct pgr_client *c, char status)
+{
+	struct pgr_stats_pool *stats = c->leg.pool->stats;
+	pgr_usec took = c->query_start != 0 ? w->now - c->query_start : 0;
+
+	c->since = w->now;
+	c->query_start = 0;
+	pgr_stat_add(&stats->query_time, took);
+	pgr_histogram_add(&w->stats->query, took);
+	if (status != PGR_TXN_IDLE)
+		return;
+	took = c->xact_start != 0 ? w->now - c->xact_start : 0;
+	c->xact_start = 0;
+	pgr_stat_add(&stats->xact_count, 1);
+	pgr_stat_add(&stats->xact_time, took);
+	pgr_histogram_add(&w->stats->xact, took);
+}
+
+void
+pgr_client_error(struct pgr_vec *vec, enum pgr_severity severity, const struct pgr_err *err)
+{
+	char text[PGR_ERROR_MOST];
+	struct pgr_out out;
+
+	pgr_out_init(&out, text, sizeof(text));
+	pgr_error_write(&out, severity, err);
+	memcpy(pgr_vec_room(vec, out.len), text, out.len);
+}
+
+void
+pgr_client_no_server(struct pgr_worker *w, struct pgr_client *c, const struct pgr_err *err)
+{
+	if (c->state != PGR_SESSION_READY) {
+		pgr_client_fatal(w, c, err);
+		return;
+	}
+	pgr_client_error(&w->back, PGR_SEVERITY_ERROR, err);
+	pgr_front_fail_request(w, c);
+}
+
+/* The leg lets go of whatever it has or waits for. */
+static void
+leave_server(struct pgr_worker *w, struct pgr_client *c, bool vanished)
+{
+	if (c->leg.pool == NULL)
+		return;
+	if (pgr_leg_waits(&c->leg))
+		pgr_lease_give_up(w, &c->leg);
+	else if (c->leg.server != NULL)
+		pgr_settle_begin(w, c->leg.server, vanished);
+	pgr_list_remove(&c->leg.run);
+}
+
+static void
+leave_pool(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_client_rec *rec = pgr_client_rec(w, c);
+	struct pgr_wpool *pool = c->leg.pool;
+
+	pgr_client_mark(w, c, PGR_CLIENT_FREE);
+	atomic_store(&rec->id, 0);
+	if (pool == NULL)
+		return;
+	pool->clients--;
+	atomic_store(&pool->view.pool->clients[w->self], pool->clients);
+	c->leg.pool = NULL;
+}
+
+void
+pgr_client_drop(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (c->state == PGR_SESSION_DEAD)
+		return;
+	leave_server(w, c, c->state == PGR_SESSION_READY);
+	leave_pool(w, c);
+	c->state = PGR_SESSION_DEAD;
+	close(c->io.fd);
+	pgr_stream_fini(&c->io);
+	pgr_list_remove(&c->all);
+	pgr_list_push(&w->dead, &c->all);
+	count_clients(w, -1);
+}
+
+void
+pgr_client_finish(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (c->state == PGR_SESSION_CLOSING || c->state == PGR_SESSION_DEAD)
+		return;
+	leave_server(w, c, c->state == PGR_SESSION_READY && !c->leaving);
+	c->state = PGR_SESSION_CLOSING;
+	c->since = w->now;
+	c->in_len = 0;
+	if (c->io.broken || c->gone) {
+		pgr_client_drop(w, c);
+		return;
+	}
+	/* closing with unread input would reset the connection and lose our last words */
+	if (!pgr_stream_blocked(&c->io))
+		shutdown(c->io.fd, SHUT_WR);
+	c->io.readable = true;
+	pgr_client_event(w, c, 0);
+}
+
+void
+pgr_client_fatal(struct pgr_worker *w, struct pgr_client *c, const struct pgr_err *err)
+{
+	if (c->state == PGR_SESSION_CLOSING || c->state == PGR_SESSION_DEAD)
+		return;
+	pgr_client_error(&w->back, PGR_SEVERITY_FATAL, err);
+	(void)pgr_stream_send(&c->io, &w->back);
+	pgr_client_finish(w, c);
+}
+
+static void
+closing_event(struct pgr_worker *w, struct pgr_client *c)
+{
+	enum pgr_rc rc = PGR_OK;
+	size_t n;
+
+	if (pgr_stream_blocked(&c->io)) {
+		rc = pgr_stream_drain(&c->io);
+		if (rc == PGR_OK)
+			shutdown(c->io.fd, SHUT_WR);
+	}
+	while (rc != PGR_CLOSED && c->io.readable)
+		rc = pgr_stream_read(&c->io, w->buffer, PGR_BUFFER, &n);
+	if (rc == PGR_CLOSED)
+		pgr_client_drop(w, c);
+}
+
+void
+pgr_client_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events)
+{
+	if ((events & ~(uint32_t)PGR_EV_WRITE) != 0)
+		c->io.readable = true;
+	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+		c->io.hangup = true;
+	switch (c->state) {
+	case PGR_SESSION_STARTUP:
+	case PGR_SESSION_AUTH:
+		pgr_login_event(w, c);
+		break;
+	case PGR_SESSION_POOL:
+	case PGR_SESSION_GREET:
+	case PGR_SESSION_CANCEL:
+		if (c->io.hangup)
+			pgr_client_drop(w, c);
+		break;
+	case PGR_SESSION_READY:
+		pgr_front_event(w, c, events);
+		break;
+	case PGR_SESSION_CLOSING:
+		closing_event(w, c);
+		break;
+	case PGR_SESSION_DEAD:
+		break;
+	}
+}
+
+static void
+expire(struct pgr_worker *w, struct pgr_client *c, const char *sqlstate, const char *what)
+{
+	struct pgr_err err;
+
+	pgr_err_set(&err, sqlstate, "terminating connection due to %s", what);
+	pgr_client_fatal(w, c, &err);
+}
+
+static bool
+passed(pgr_usec now, pgr_usec since, const _Atomic uint64_t *limit)
+{
+	uint64_t most = atomic_load_explicit((_Atomic uint64_t *)limit, memory_order_relaxed);
+
+	return most != 0 && since != 0 && now - since >= most;
+}
+
+static void
+check_ready(struct pgr_worker *w, struct pgr_client *c)
+{
+	const struct pgr_pool *pool = c->leg.pool->view.pool;
+	const struct pgr_server *s = c->leg.server;
+	bool open = s != NULL && s->status != PGR_TXN_IDLE && s->replies.count == 0;
+
+	if (c->query_start != 0 && s != NULL && passed(w->now, c->query_start, &pool->set.query_timeout))
+		expire(w, c, "57014", "query_timeout");
+	else if (s != NULL && passed(w->now, c->xact_start, &pool->set.transaction_timeout))
+		expire(w, c, "25P04", "transaction_timeout");
+	else if (open && passed(w->now, c->since, &pool->set.idle_transaction_timeout))
+		expire(w, c, "25P03", "idle_transaction_timeout");
+	else if (!open && c->query_start == 0 &&
+		passed(w->now, c->since, &pool->set.client_idle_timeout))
+		expire(w, c, "57P05", "client_idle_timeout");
+	else if (atomic_load_explicit(&pool->state, memory_order_relaxed) == PGR_POOL_DRAINING &&
+		s == NULL && !pgr_leg_waits(&c->leg))
+		expire(w, c, "57P01", "removal of its database or user from the configuration");
+}
+
+static void
+check(struct pgr_worker *w, struct pgr_client *c)
+{
+	pgr_usec login = w->config->client_login_timeout;
+
+	switch (c->state) {
+	case PGR_SESSION_STARTUP:
+	case PGR_SESSION_AUTH:
+		if (login != 0 && w->now - c->since >= login) {
+			/* not a word to a peer that has not said one: it is a probe */
+			if (c->state == PGR_SESSION_STARTUP)
+				pgr_client_drop(w, c);
+			else
+				expire(w, c, "57P01", "client_login_timeout");
+		}
+		break;
+	case PGR_SESSION_POOL:
+		pgr_login_poll(w, c);
+		break;
+	case PGR_SESSION_READY:
+		check_ready(w, c);
+		break;
+	case PGR_SESSION_CANCEL:
+		pgr_login_poll(w, c);
+		break;
+	case PGR_SESSION_CLOSING:
+		if (w->now - c->since >= LINGER)
+			pgr_client_drop(w, c);
+		break;
+	case PGR_SESSION_GREET:
+	case PGR_SESSION_DEAD:
+		break;
+	}
+}
+
+struct pgr_list *
+pgr_client_walk(struct pgr_worker *w, struct pgr_list *next)
+{
+	if (next != &w->clients &&
+		PGR_LIST_ENTRY(next, struct pgr_client, all)->state == PGR_SESSION_DEAD)
+		return w->clients.next;
+	return next;
+}
+
+void
+pgr_client_tick(struct pgr_worker *w)
+{
+	struct pgr_list *next;
+
+	for (struct pgr_list *at = w->clients.next; at != &w->clients; at = pgr_client_walk(w, next)) {
+		next = at->next;
+		check(w, PGR_LIST_ENTRY(at, struct pgr_client, all));
+	}
+}
+
+void
+pgr_client_dismiss(struct pgr_worker *w, bool fast)
+{
+	struct pgr_list *next;
+	struct pgr_err err;
+
+	pgr_err_set(&err, "57P01", "terminating connection due to administrator command");
+	for (struct pgr_list *at = w->clients.next; at != &w->clients; at = pgr_client_walk(w, next)) {
+		struct pgr_client *c = PGR_LIST_ENTRY(at, struct pgr_client, all);
+		bool between = c->state == PGR_SESSION_READY && c->leg.server == NULL &&
+			!pgr_leg_waits(&c->leg) && c->in_len == 0;
+
+		next = at->next;
+		if (fast || between || c->state == PGR_SESSION_STARTUP || c->state == PGR_SESSION_AUTH)
+			pgr_client_fatal(w, c, &err);
+	}
+}
+
+static void
+client_free(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (w->free_recs != NULL)
+		w->free_recs[w->free_rec_count++] = c->rec.n;
+	pgr_login_free(w, c);
+	pgr_names_clear(w->statements, &c->names);
+	pgr_statement_unref(w->statements, c->unnamed);
+	pgr_settings_unref(c->startup);
+	pgr_settings_unref(c->settings);
+	free(c->in);
+	free(c);
+}
+
+void
+pgr_client_bury(struct pgr_worker *w)
+{
+	while (!pgr_list_empty(&w->dead)) {
+		struct pgr_client *c = PGR_LIST_ENTRY(w->dead.next, struct pgr_client, all);
+
+		pgr_list_remove(&c->all);
+		client_free(w, c);
+	}
+}

@@ -1,0 +1,619 @@
+/*
+ * The login to a server, step by step:
+ *
+ *   TOKEN     until fewer than max_server_logins are logging in at the host, and its address is known
+ *   CONNECT   until the socket is writable; the descriptor is in the vault from the start, so that a
+ *             death in the middle leaves the monitor something to close
+ *   LOGIN     password exchange, parameters, key, ReadyForQuery
+ *
+ * Called by lease.c (a slot may be dialed), server.c (events) and the tick.
+ */
+#include "worker/dial.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proto/error.h"
+#include "proto/secret.h"
+#include "worker/auth.h"
+#include "worker/back.h"
+#include "worker/lease.h"
+#include "worker/server.h"
+#include "worker/settings.h"
+
+enum stage {
+	STAGE_TOKEN,
+	STAGE_CONNECT,
+	STAGE_LOGIN,
+};
+
+struct pgr_dial {
+	enum stage stage;
+	int token;     /* index of the host's login token; -1: none */
+	bool authenticated;
+	bool proving;  /* SASL is under way */
+	bool verified; /* the server has shown that it knows the password, or none was asked for */
+	uint32_t reported_len;
+	struct pgr_scram_client scram;
+	struct pgr_scram_keys keys;
+};
+
+static struct pgr_host *
+host_of(struct pgr_worker *w, const struct pgr_wpool *pool)
+{
+	return &w->shm->seg->host[pool->view.pool->host % PGR_HOSTS_MAX];
+}
+
+/* Somebody waits for what was given back. */
+static void
+poke_login_waiters(struct pgr_worker *w, struct pgr_host *host)
+{
+	uint64_t waiters = atomic_load(&host->login_waiters);
+
+	for (; waiters != 0; waiters &= waiters - 1) {
+		unsigned k = (unsigned)__builtin_ctzll(waiters);
+
+		if (k < w->shm->seg->workers && k != w->self)
+			pgr_proc_poke(w->shm, k, false);
+	}
+}
+
+static void
+drop_token(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_host *host = host_of(w, s->pool);
+
+	if (s->dial->token < 0)
+		return;
+	atomic_store(&host->login[s->dial->token], 0);
+	s->dial->token = -1;
+	poke_login_waiters(w, host);
+}
+
+static bool
+take_token(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_host *host = host_of(w, s->pool);
+	uint64_t most = atomic_load(&s->pool->view.pool->set.max_server_logins);
+
+	for (uint32_t i = 0; i < PGR_MIN(most, (uint64_t)PGR_LOGINS_MAX); i++) {
+		uint32_t none = 0;
+
+		if (atomic_compare_exchange_strong(&host->login[i], &none, w->self + 1)) {
+			s->dial->token = (int)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+dial_end(struct pgr_worker *w, struct pgr_server *s)
+{
+	if (s->dial->stage == STAGE_TOKEN)
+		w->dials_waiting--;
+	drop_token(w, s);
+	pgr_digest_wipe(s->dial, sizeof(*s->dial));
+	free(s->dial);
+	s->dial = NULL;
+	s->deadline = 0;
+}
+
+static void
+fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err)
+{
+	const struct pgr_pool *pool = s->pool->view.pool;
+	struct pgr_host *host = host_of(w, s->pool);
+
+	pgr_log(PGR_LOG_WARN, "server.login_failed", "server %.255s:%u, database \"%s\", user \"%s\": %s",
+		host->name, host->port, pool->dbname, pool->server_user, err->message);
+	dial_end(w, s);
+	pgr_lease_dial_failed(w, s, err);
+}
+
+/* A consistent copy of the host's first address. AGAIN: not resolved yet. */
+static enum pgr_rc
+address(struct pgr_host *host, union pgr_addr *ret, uint32_t *ret_len, struct pgr_err *err)
+{
+	uint32_t seq;
+
+	do {
+		seq = atomic_load(&host->seq);
+		if ((seq & 1) != 0)
+			return PGR_AGAIN;
+		if (atomic_load(&host->addr_count) == 0) {
+			if (atomic_load(&host->failed_at) == 0)
+				return PGR_AGAIN;
+			return pgr_err_set(
+				err, "08006", "could not resolve the server name \"%.255s\"", host->name);
+		}
+		*ret = host->addr[0];
+		*ret_len = PGR_MIN(host->addr_len[0], (uint32_t)sizeof(*ret));
+	} while (atomic_load(&host->seq) != seq);
+	return PGR_OK;
+}
+
+enum pgr_rc
+pgr_dial_connect(struct pgr_worker *w, struct pgr_wpool *pool, int *ret_fd, struct pgr_err *err)
+{
+	union pgr_addr addr;
+	uint32_t len;
+	enum pgr_rc rc = address(host_of(w, pool), &addr, &len, err);
+
+	if (rc == PGR_AGAIN)
+		return pgr_err_set(err, "08006", "the server's address is not known yet");
+	if (rc != PGR_OK)
+		return rc;
+	return pgr_sock_connect(&addr.any, len, &w->keepalive, ret_fd, err);
+}
+
+static bool
+deposit(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_note note = {.kind = PGR_NOTE_DEPOSIT, .slot = s->slot.n, .conn = s->conn};
+
+	if (pgr_fdpass_send(w->vault.fd, &note, s->io.fd) != PGR_OK)
+		return false;
+	atomic_store(&pgr_server_slot(w, s)->deposited, 1);
+	return true;
+}
+
+static void
+begin_connect(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_slot *slot = pgr_server_slot(w, s);
+	uint32_t conn = atomic_load(&slot->conn) + 1;
+	struct pgr_err err;
+	int fd;
+
+	atomic_store(&slot->deposited, 0);
+	atomic_store(&slot->conn, conn);
+	atomic_store(&slot->epoch, atomic_load(&s->pool->view.pool->epoch));
+	atomic_store(&slot->born, w->now);
+	s->dial->stage = STAGE_CONNECT;
+	w->dials_waiting--;
+	if (pgr_dial_connect(w, s->pool, &fd, &err) == PGR_FAIL) {
+		fail(w, s, &err);
+		return;
+	}
+	if (pgr_server_adopt(w, s, fd, conn, &err) != PGR_OK) {
+		close(fd);
+		fail(w, s, &err);
+		return;
+	}
+	if (!deposit(w, s)) {
+		pgr_err_set(&err, "53000", "too many descriptors on their way to the master");
+		fail(w, s, &err);
+	}
+}
+
+/* TOKEN: goes on if it can. Whoever waits says so before it looks again. */
+static void
+try_begin(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_host *host = host_of(w, s->pool);
+	union pgr_addr addr;
+	struct pgr_err err;
+	uint32_t len;
+
+	switch (address(host, &addr, &len, &err)) {
+	case PGR_AGAIN:
+		return;
+	case PGR_FAIL:
+	case PGR_CLOSED:
+		fail(w, s, &err);
+		return;
+	case PGR_OK:
+		break;
+	}
+	if (!take_token(w, s)) {
+		atomic_fetch_or(&host->login_waiters, UINT64_C(1) << w->self);
+		if (!take_token(w, s))
+			return;
+	}
+	begin_connect(w, s);
+}
+
+void
+pgr_dial_start(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
+{
+	struct pgr_server *s = pgr_server_get(w, slot, pool);
+
+	if (s != NULL)
+		s->dial = calloc(1, sizeof(*s->dial));
+	if (s == NULL || s->dial == NULL) {
+		pgr_log(PGR_LOG_ERROR, "server.memory", "out of memory");
+		pool->dials--;
+		pgr_pool_return(&pool->view, slot, true);
+		return;
+	}
+	s->use = PGR_SERVER_DIALING;
+	s->dial->token = -1;
+	s->dial->stage = STAGE_TOKEN;
+	s->deadline = w->now + atomic_load(&pool->view.pool->set.connect_timeout);
+	w->dials_waiting++;
+	PGR_CRASHPOINT("dial.start");
+	try_begin(w, s);
+}
+
+static enum pgr_rc
+send_out(struct pgr_server *s, struct pgr_worker *w, const struct pgr_out *out, struct pgr_err *err)
+{
+	if (out->full)
+		return pgr_err_set(err, "54000", "a login message is too long");
+	pgr_vec_add(&w->out, out->p, out->len);
+	if (pgr_stream_send(&s->io, &w->out) != PGR_OK)
+		return pgr_err_set(err, "08006", "the server closed the connection during login");
+	return PGR_OK;
+}
+
+static enum pgr_rc
+send_startup(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
+{
+	const struct pgr_pool *pool = s->pool->view.pool;
+	char text[512];
+	struct pgr_out out;
+
+	pgr_out_init(&out, text, sizeof(text));
+	pgr_out_int32(&out, 0);
+	pgr_out_int32(&out, 3u << 16);
+	pgr_out_string(&out, "user");
+	pgr_out_string(&out, pool->server_user);
+	pgr_out_string(&out, "database");
+	pgr_out_string(&out, pool->dbname);
+	pgr_out_byte(&out, '\0');
+	if (!out.full)
+		pgr_put32(text, (uint32_t)out.len);
+	return send_out(s, w, &out, err);
+}
+
+static enum pgr_rc
+send_password(struct pgr_worker *w, struct pgr_server *s, const char *data, size_t len, bool string,
+	struct pgr_err *err)
+{
+	static char text[66000]; /* passwords may be long tokens */
+	struct pgr_out out;
+	enum pgr_rc rc;
+	size_t at;
+
+	pgr_out_init(&out, text, sizeof(text));
+	at = pgr_out_begin(&out, PGR_MSG_PASSWORD);
+	pgr_out_bytes(&out, data, len);
+	if (string)
+		pgr_out_byte(&out, '\0');
+	pgr_out_end(&out, at);
+	rc = send_out(s, w, &out, err);
+	pgr_digest_wipe(text, out.len);
+	return rc;
+}
+
+static enum pgr_rc
+no_password(const struct pgr_credentials *cred, const char *what, struct pgr_err *err)
+{
+	pgr_err_set(err, "28P01", "the server asks for a %s password of user \"%s\", and none is known",
+		what, cred->user);
+	return pgr_err_hint(err, "Give the password of the user, or of the database, in clear text.");
+}
+
+static enum pgr_rc
+answer_cleartext(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
+{
+	struct pgr_credentials cred;
+
+	pgr_auth_credentials(w, s->pool->view.pool, &cred);
+	if (cred.password == NULL)
+		return no_password(&cred, "clear text", err);
+	return send_password(w, s, cred.password, strlen(cred.password), true, err);
+}
+
+static enum pgr_rc
+answer_md5(struct pgr_worker *w, struct pgr_server *s, const char *salt, size_t len,
+	struct pgr_err *err)
+{
+	char answer[PGR_SECRET_MD5_LEN + 1];
+	struct pgr_credentials cred;
+	struct pgr_secret secret;
+	const char *text;
+
+	if (len < PGR_SECRET_MD5_SALT)
+		return pgr_err_set(err, "08P01", "the server sent a short MD5 salt");
+	pgr_auth_credentials(w, s->pool->view.pool, &cred);
+	text = cred.password != NULL ? cred.password : cred.md5;
+	if (text == NULL || pgr_secret_parse(text, &secret, err) != PGR_OK ||
+		!pgr_secret_md5_answer(&secret, cred.user, salt, answer))
+		return no_password(&cred, "MD5", err);
+	return send_password(w, s, answer, strlen(answer), true, err);
+}
+
+static enum pgr_rc
+begin_sasl(struct pgr_worker *w, struct pgr_server *s, const char *list, size_t len,
+	struct pgr_err *err)
+{
+	char text[1024];
+	struct pgr_out out;
+
+	if (pgr_scram_offered(list, len, err) != PGR_OK ||
+		pgr_scram_client_begin(&s->dial->scram, err) != PGR_OK)
+		return PGR_FAIL;
+	pgr_out_init(&out, text, sizeof(text));
+	pgr_out_string(&out, PGR_SCRAM_MECHANISM);
+	pgr_out_int32(&out, (uint32_t)s->dial->scram.out_len);
+	pgr_out_bytes(&out, s->dial->scram.out, s->dial->scram.out_len);
+	s->dial->proving = true;
+	return send_password(w, s, text, out.len, false, err);
+}
+
+/* Keys for the server's salt: remembered ones, those that a client proved, or derived now. */
+static enum pgr_rc
+find_keys(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
+{
+	struct pgr_dial *dial = s->dial;
+	struct pgr_credentials cred;
+	const char *text;
+
+	pgr_auth_credentials(w, s->pool->view.pool, &cred);
+	text = cred.password != NULL ? cred.password : cred.scram;
+	if (text == NULL)
+		return no_password(&cred, "SCRAM", err);
+	memset(&dial->keys, 0, sizeof(dial->keys));
+	if (pgr_auth_recall(w, cred.user, text, &dial->scram.wanted, &dial->keys) &&
+		dial->keys.has_client)
+		return PGR_OK;
+	if (pgr_scram_client_keys(&dial->scram, cred.password, &dial->keys, err) != PGR_OK)
+		return PGR_FAIL;
+	if (cred.password != NULL)
+		pgr_auth_remember(w, cred.user, text, &dial->keys);
+	return PGR_OK;
+}
+
+static enum pgr_rc
+continue_sasl(struct pgr_worker *w, struct pgr_server *s, const char *data, size_t len,
+	struct pgr_err *err)
+{
+	struct pgr_dial *dial = s->dial;
+
+	if (!dial->proving)
+		return pgr_err_set(err, "08P01", "the server continued a SASL exchange that was not begun");
+	if (pgr_scram_client_challenge(&dial->scram, data, len, err) != PGR_OK ||
+		find_keys(w, s, err) != PGR_OK)
+		return PGR_FAIL;
+	pgr_scram_client_prove(&dial->scram, &dial->keys);
+	return send_password(w, s, dial->scram.out, dial->scram.out_len, false, err);
+}
+
+static enum pgr_rc
+on_authentication(struct pgr_worker *w, struct pgr_server *s, const char *body, size_t len,
+	struct pgr_err *err)
+{
+	struct pgr_dial *dial = s->dial;
+	uint32_t kind = len >= 4 ? pgr_get32(body) : UINT32_MAX;
+
+	body += 4;
+	len -= PGR_MIN(len, 4);
+	switch (kind) {
+	case PGR_AUTH_OK:
+		if (dial->proving && !dial->verified)
+			return pgr_err_set(err, "28P01", "the server did not prove that it knows the password");
+		dial->authenticated = true;
+		return PGR_OK;
+	case PGR_AUTH_CLEARTEXT:
+		return answer_cleartext(w, s, err);
+	case PGR_AUTH_MD5:
+		return answer_md5(w, s, body, len, err);
+	case PGR_AUTH_SASL:
+		return begin_sasl(w, s, body, len, err);
+	case PGR_AUTH_SASL_CONTINUE:
+		return continue_sasl(w, s, body, len, err);
+	case PGR_AUTH_SASL_FINAL:
+		if (!dial->proving || pgr_scram_client_verify(&dial->scram, body, len, err) != PGR_OK)
+			return PGR_FAIL;
+		dial->verified = true;
+		return PGR_OK;
+	default:
+		return pgr_err_set(err, "0A000", "the server asks for an authentication method that is not "
+			"supported (%u)", kind);
+	}
+}
+
+static void
+keep_parameter(struct pgr_worker *w, struct pgr_server *s, const char *body, size_t len)
+{
+	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
+	ptrdiff_t name = pgr_wire_string(body, body + len);
+
+	if (name < 0 || pgr_wire_string(body + name + 1, body + len) < 0 ||
+		s->dial->reported_len + len > PGR_REPORTED_BYTES)
+		return;
+	memcpy(cold->reported + s->dial->reported_len, body, len);
+	s->dial->reported_len += (uint32_t)len;
+}
+
+static enum pgr_rc
+keep_key(struct pgr_worker *w, struct pgr_server *s, const char *body, size_t len,
+	struct pgr_err *err)
+{
+	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
+
+	if (len < 8 || len > 4 + PGR_KEY_MAX)
+		return pgr_err_set(err, "08P01", "the server sent a cancel key of %zu bytes", len);
+	atomic_store(&pgr_server_slot(w, s)->pid, pgr_get32(body));
+	memcpy(cold->key, body + 4, len - 4);
+	cold->key_len = (uint32_t)(len - 4);
+	return PGR_OK;
+}
+
+static void
+succeed(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_slot *slot = pgr_server_slot(w, s);
+	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
+
+	cold->reported_len = s->dial->reported_len;
+	pgr_settings_applied(slot, cold, pgr_settings_empty());
+	pgr_slot_statement_clear(cold);
+	atomic_store(&slot->unnamed, 0);
+	atomic_store(&slot->since, w->now);
+	pgr_back_forget(w, s);
+	s->told_fatal = false;
+	dial_end(w, s);
+	PGR_CRASHPOINT("dial.done");
+	pgr_lease_dialed(w, s);
+}
+
+/* One whole message. OK and s->dial == NULL: logged in. */
+static enum pgr_rc
+on_message(struct pgr_worker *w, struct pgr_server *s, const char *p, size_t size, struct pgr_err *err)
+{
+	const char *body = p + PGR_WIRE_HEADER;
+	size_t len = size - PGR_WIRE_HEADER;
+	struct pgr_error e;
+
+	switch (p[0]) {
+	case PGR_MSG_AUTHENTICATION:
+		return on_authentication(w, s, body, len, err);
+	case PGR_MSG_ERROR:
+		pgr_error_parse(body, len, &e);
+		return pgr_error_to_err(&e, err);
+	case PGR_MSG_NOTICE:
+	case PGR_MSG_NEGOTIATE:
+		return PGR_OK;
+	default:
+		break;
+	}
+	if (!s->dial->authenticated)
+		return pgr_err_set(err, "08P01", "unexpected message '%c' of the server before authentication",
+			p[0] >= ' ' && p[0] <= '~' ? p[0] : '?');
+	switch (p[0]) {
+	case PGR_MSG_PARAMETER_STATUS:
+		keep_parameter(w, s, body, len);
+		return PGR_OK;
+	case PGR_MSG_BACKEND_KEY:
+		return keep_key(w, s, body, len, err);
+	case PGR_MSG_READY:
+		succeed(w, s);
+		return PGR_OK;
+	default:
+		return pgr_err_set(err, "08P01", "unexpected message of the server during login");
+	}
+}
+
+static enum pgr_rc
+feed(struct pgr_worker *w, struct pgr_server *s, size_t len, size_t *ret_used, struct pgr_err *err)
+{
+	size_t at = 0;
+
+	while (s->dial != NULL && len - at >= PGR_WIRE_HEADER) {
+		size_t size = pgr_wire_size(w->buffer + at);
+
+		if (size == 0 || size > PGR_BUFFER / 2)
+			return pgr_err_set(err, "08P01", "the server sent a login message of invalid length");
+		if (len - at < size)
+			break;
+		if (on_message(w, s, w->buffer + at, size, err) != PGR_OK)
+			return PGR_FAIL;
+		at += size;
+	}
+	*ret_used = at;
+	return PGR_OK;
+}
+
+static bool
+keep_rest(struct pgr_worker *w, struct pgr_server *s, size_t used, size_t have)
+{
+	free(s->in);
+	s->in = NULL;
+	s->in_len = 0;
+	if (used == have)
+		return true;
+	s->in = malloc(have - used);
+	if (s->in == NULL)
+		return false;
+	memcpy(s->in, w->buffer + used, have - used);
+	s->in_len = (uint32_t)(have - used);
+	return true;
+}
+
+static void
+read_login(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_err err;
+
+	while (s->dial != NULL && s->io.readable) {
+		size_t have = s->in_len;
+		size_t used;
+		size_t n;
+		enum pgr_rc rc;
+
+		memcpy(w->buffer, s->in != NULL ? s->in : w->buffer, have);
+		rc = pgr_stream_read(&s->io, w->buffer + have, PGR_BUFFER - have, &n);
+		if (rc == PGR_AGAIN)
+			return;
+		if (rc == PGR_CLOSED)
+			pgr_err_set(&err, "08006", "the server closed the connection during login");
+		if (rc != PGR_OK || feed(w, s, have + n, &used, &err) != PGR_OK) {
+			fail(w, s, &err);
+			return;
+		}
+		/* logged in: what stands behind ReadyForQuery can only be unasked for; the slot is IDLE */
+		if (s->dial == NULL)
+			return;
+		if (!keep_rest(w, s, used, have + n)) {
+			pgr_err_set(&err, "53200", "out of memory");
+			fail(w, s, &err);
+			return;
+		}
+	}
+}
+
+void
+pgr_dial_event(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_err err;
+	int e;
+
+	if (s->dial->stage == STAGE_CONNECT) {
+		e = pgr_sock_error(s->io.fd);
+		if (e != 0) {
+			errno = e;
+			pgr_err_sys(&err, "08006", "could not connect to server \"%.100s\"",
+				host_of(w, s->pool)->name);
+			fail(w, s, &err);
+			return;
+		}
+		s->dial->stage = STAGE_LOGIN;
+		if (send_startup(w, s, &err) != PGR_OK) {
+			fail(w, s, &err);
+			return;
+		}
+	}
+	if (pgr_stream_blocked(&s->io))
+		(void)pgr_stream_drain(&s->io);
+	read_login(w, s);
+}
+
+static void
+tick_one(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_err err;
+
+	if (s->use == PGR_SERVER_DIALING && w->now >= s->deadline) {
+		pgr_err_set(&err, "08006", "could not connect to server \"%.100s\" within connect_timeout",
+			host_of(w, s->pool)->name);
+		fail(w, s, &err);
+	} else if (s->use == PGR_SERVER_DIALING && s->dial->stage == STAGE_TOKEN) {
+		try_begin(w, s);
+	} else if (s->use == PGR_SERVER_SETTLING && s->deadline != 0 && w->now >= s->deadline) {
+		pgr_lease_close(w, s, PGR_CLOSE_TIMEOUT);
+	}
+}
+
+void
+pgr_dial_tick(struct pgr_worker *w)
+{
+	for (uint32_t i = 0; i < w->servers_top; i++)
+		if (w->server[i] != NULL && w->server[i]->deadline != 0)
+			tick_one(w, w->server[i]);
+}

@@ -1,0 +1,21 @@
+/*
+ * Opening a server connection: connect, log in, note what belongs to the slot.
+ */
+#ifndef PGR_WORKER_DIAL_H
+#define PGR_WORKER_DIAL_H
+
+#include "worker/worker.h"
+
+/* The slot is DIALING by us. Ends in pgr_lease_dialed or pgr_lease_dial_failed, perhaps at once. */
+void pgr_dial_start(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot);
+
+void pgr_dial_event(struct pgr_worker *w, struct pgr_server *s);
+
+/* Dials that wait for a token or an address; time limits. */
+void pgr_dial_tick(struct pgr_worker *w);
+
+/* A bare connection to the pool's server, for a cancel. AGAIN: under way. */
+PGR_MUST enum pgr_rc pgr_dial_connect(
+	struct pgr_worker *w, struct pgr_wpool *pool, int *ret_fd, struct pgr_err *err);
+
+#endif

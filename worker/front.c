@@ -1,0 +1,928 @@
+/*
+ * The way from client to server. Reads what the client sent, decides message by message whether a
+ * server is needed, leases one, notes in the server's queue what it will owe, and forwards. Names of
+ * prepared statements are replaced on the way; all else goes on byte by byte, large messages in
+ * pieces. Called by client.c (events) and whenever something that the input waited for has come.
+ *
+ * What is read is used from the worker's buffer; what cannot be used yet is copied to c->in.
+ */
+#include "worker/front.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/error.h"
+#include "worker/back.h"
+#include "worker/client.h"
+#include "worker/lease.h"
+#include "worker/server.h"
+#include "worker/settings.h"
+#include "worker/statement.h"
+
+#define OWED_MOST (1u << 20)  /* unsent answers at which a client is not read any more */
+#define PARSE_MOST (64u << 20) /* text of a prepared statement that is kept */
+
+/* What became of the message at hand. */
+enum feed {
+	FEED_NEXT, /* used; go on behind it */
+	FEED_MORE, /* incomplete: c->in_need bytes must be there */
+	FEED_WAIT, /* needs what is not there yet: a server, room, an answer */
+	FEED_END,  /* the client is at its end */
+};
+
+static bool
+tracks_statements(const struct pgr_client *c)
+{
+	const struct pgr_pool *pool = c->leg.pool->view.pool;
+
+	return atomic_load_explicit(&pool->set.prepared_statements, memory_order_relaxed) != 0 &&
+		atomic_load_explicit(&pool->set.pool_mode, memory_order_relaxed) != PGR_MODE_SESSION;
+}
+
+static enum feed
+fail_session(struct pgr_worker *w, struct pgr_client *c, const char *sqlstate, const char *what)
+{
+	struct pgr_err err;
+
+	pgr_err_set(&err, sqlstate, "%s", what);
+	pgr_client_error(&w->back, PGR_SEVERITY_FATAL, &err);
+	return FEED_END;
+}
+
+void
+pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_server *s = c->leg.server;
+	struct pgr_slot *slot = pgr_server_slot(w, s);
+	char sql[PGR_VEC_SCRATCH / 2];
+	struct pgr_out out;
+
+	c->leg.fresh = false;
+	if (atomic_load_explicit(&c->leg.pool->view.pool->set.pool_mode, memory_order_relaxed) ==
+		PGR_MODE_SESSION)
+		c->pin = PGR_PIN_SESSION_REASON;
+	if (atomic_load_explicit(&slot->settings, memory_order_relaxed) == c->settings->hash)
+		return;
+	pgr_out_init(&out, sql, sizeof(sql) - 1);
+	if (!pgr_settings_difference(pgr_server_cold(w, s), c->settings, &out)) {
+		s->settings_failed = true;
+		return;
+	}
+	sql[out.len] = '\0';
+	pgr_settings_applied(slot, pgr_server_cold(w, s), c->settings);
+	pgr_stat_add(&w->stats->settings_sent, 1);
+	if (out.len > 0 && pgr_back_query(w, s, PGR_PURPOSE_SETTINGS, sql) != PGR_OK)
+		s->settings_failed = true;
+}
+
+/* A server to send to, with the client's settings. False: the input waits, or the request failed. */
+static bool
+need_server(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_err err;
+	enum pgr_rc rc;
+
+	if (c->leg.server == NULL) {
+		rc = pgr_lease_want(w, &c->leg, &err);
+		if (rc == PGR_FAIL) {
+			pgr_client_error(&w->back, PGR_SEVERITY_ERROR, &err);
+			c->discard = PGR_DISCARD_REQUEST;
+		}
+		if (rc != PGR_OK)
+			return false;
+	}
+	if (c->query_start == 0)
+		c->query_start = w->now;
+	if (c->xact_start == 0)
+		c->xact_start = w->now;
+	if (c->leg.fresh)
+		pgr_front_begin_lease(w, c);
+	return true;
+}
+
+/*
+ * A server is there, takes more, and nobody else should be served first: a client that pipelines
+ * whole requests keeps its lease only while nobody waits.
+ */
+static bool
+may_send(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_server *s = c->leg.server;
+
+	if (s == NULL)
+		return need_server(w, c);
+	if (pgr_stream_blocked(&s->io) || s->replies.count >= PGR_REPLIES_MOST)
+		c->stalled = true;
+	else if (!s->batch && !s->copy_in && s->replies.count > 0 && c->pin == PGR_PIN_NONE_REASON &&
+		pgr_pool_wanted(&c->leg.pool->view))
+		c->stalled = true;
+	if (c->stalled)
+		return false;
+	return need_server(w, c);
+}
+
+/* Notes an answer to come. While the server skips to a Sync there is none: kind is NONE then. */
+static struct pgr_reply *
+expect(struct pgr_client *c, enum pgr_reply_kind kind)
+{
+	static struct pgr_reply nothing;
+	struct pgr_server *s = c->leg.server;
+	struct pgr_reply *r = s->skipping ? NULL : pgr_replies_push(&s->replies, kind);
+
+	if (r != NULL)
+		return r;
+	/* out of memory: the answer will find the queue out of step, and the connection is closed */
+	memset(&nothing, 0, sizeof(nothing));
+	return &nothing;
+}
+
+/* The whole message streams to the server, as it is. */
+static void
+forward(struct pgr_client *c, uint32_t size)
+{
+	c->skip = size;
+	c->skip_forward = true;
+}
+
+/* Close of a statement on the server, on our account. */
+static void
+send_close(struct pgr_worker *w, struct pgr_client *c, struct pgr_hash128 hash, const char *name)
+{
+	struct pgr_reply *r = expect(c, PGR_REPLY_CLOSE);
+	size_t len = strlen(name);
+	char *body = pgr_wire_header(
+		pgr_vec_room(&w->out, PGR_WIRE_HEADER + 1 + len + 1), PGR_MSG_CLOSE, len + 2);
+
+	r->ours = true;
+	r->hash = hash;
+	body[0] = 'S';
+	memcpy(body + 1, name, len + 1);
+}
+
+/* Parse of a named statement, on our account or a client's (named != NULL). */
+static void
+send_parse(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st,
+	struct pgr_named *named)
+{
+	struct pgr_reply *r = expect(c, PGR_REPLY_PARSE);
+	char *body = pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER + PGR_STATEMENT_NAME + 1),
+		PGR_MSG_PARSE, PGR_STATEMENT_NAME + 1 + st->tail_len);
+
+	memcpy(body, st->name, PGR_STATEMENT_NAME + 1);
+	pgr_vec_add(&w->out, st->tail, st->tail_len);
+	if (r->kind == PGR_REPLY_NONE)
+		return;
+	r->ours = named == NULL;
+	r->hash = st->hash;
+	r->statement = pgr_statement_ref(st); /* its text may be sent from where it lies */
+	r->named = named != NULL ? pgr_named_ref(named) : NULL;
+}
+
+/* What the queue tells of a statement whose Parse or Close the server has not yet answered. */
+enum pending {
+	PENDING_NONE,
+	PENDING_THERE,  /* parsed in this very batch: it will be there, or all of this is skipped */
+	PENDING_GONE,   /* closed in this very batch */
+	PENDING_UNSURE, /* an earlier batch, which may have failed, decides */
+};
+
+static bool
+concerns(const struct pgr_reply *r)
+{
+	return (r->kind == PGR_REPLY_PARSE || (r->kind == PGR_REPLY_CLOSE && r->ours)) &&
+		(r->hash.lo | r->hash.hi) != 0;
+}
+
+static enum pending
+pending_of(struct pgr_replies *q, struct pgr_hash128 hash)
+{
+	for (uint32_t i = q->count; i-- > 0;) {
+		struct pgr_reply *r = pgr_replies_at(q, i);
+
+		if (!concerns(r) || !pgr_hash128_eq(r->hash, hash))
+			continue;
+		if (r->batch != q->batch)
+			return PENDING_UNSURE;
+		return r->kind == PGR_REPLY_PARSE ? PENDING_THERE : PENDING_GONE;
+	}
+	return PENDING_NONE;
+}
+
+/* Statements that the server will have when it has answered everything. */
+static uint64_t
+expected_count(struct pgr_replies *q, const struct pgr_slot_cold *cold)
+{
+	uint64_t count = cold->statement_count;
+
+	for (uint32_t i = 0; i < q->count; i++) {
+		struct pgr_reply *r = pgr_replies_at(q, i);
+
+		if (concerns(r))
+			count += r->kind == PGR_REPLY_PARSE ? 1 : (uint64_t)-1;
+	}
+	return count;
+}
+
+/* Makes room in the server's set by closing what was not used for longest. */
+static void
+evict(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_server *s = c->leg.server;
+	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
+	uint64_t limit = atomic_load_explicit(
+		&c->leg.pool->view.pool->set.prepared_statements, memory_order_relaxed);
+	char name[PGR_STATEMENT_NAME + 1];
+	struct pgr_hash128 hash;
+
+	if (expected_count(&s->replies, cold) < PGR_MIN(limit, (uint64_t)PGR_STATEMENTS_MAX) ||
+		!pgr_slot_statement_oldest(cold, &hash))
+		return;
+	(void)pgr_slot_statement_has(cold, hash); /* the youngest now: not chosen twice */
+	pgr_statement_name(hash, name);
+	send_close(w, c, hash, name);
+}
+
+/* Is st on the server when it comes to what is sent next? What stands in the way is closed. */
+static bool
+statement_there(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
+{
+	struct pgr_server *s = c->leg.server;
+	enum pending pending =
+		s->replies.count > 0 ? pending_of(&s->replies, st->hash) : PENDING_NONE;
+
+	switch (pending) {
+	case PENDING_NONE:
+		return pgr_slot_statement_has(pgr_server_cold(w, s), st->hash);
+	case PENDING_THERE:
+		return true;
+	case PENDING_UNSURE:
+		send_close(w, c, st->hash, st->name);
+		return false;
+	case PENDING_GONE:
+		break;
+	}
+	return false;
+}
+
+/* Sees to it that the server has st when it comes to what is sent next. */
+static void
+ensure_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
+{
+	if (c->leg.server->skipping || statement_there(w, c, st))
+		return;
+	evict(w, c);
+	send_parse(w, c, st, NULL);
+}
+
+static void
+send_unnamed(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_reply *r = expect(c, PGR_REPLY_PARSE);
+	struct pgr_statement *st = c->unnamed;
+	char *body = pgr_wire_header(
+		pgr_vec_room(&w->out, PGR_WIRE_HEADER + 1), PGR_MSG_PARSE, 1 + st->tail_len);
+
+	body[0] = '\0';
+	pgr_vec_add(&w->out, st->tail, st->tail_len);
+	r->ours = true;
+	r->unnamed = true;
+	r->statement = r->kind != PGR_REPLY_NONE ? pgr_statement_ref(st) : NULL;
+	c->leg.server->unnamed_pending++;
+}
+
+/* The same for the unnamed statement, which other clients of this server may have overwritten. */
+static void
+ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_server *s = c->leg.server;
+
+	if (s->unnamed_pending > 0 || s->skipping || c->pin != PGR_PIN_NONE_REASON)
+		return;
+	if (c->unnamed == NULL) /* without this the server would take the statement of a stranger */
+		send_close(w, c, (struct pgr_hash128){0, 0}, "");
+	else if (atomic_load_explicit(&pgr_server_slot(w, s)->unnamed, memory_order_relaxed) !=
+		c->unnamed->tag)
+		send_unnamed(w, c);
+}
+
+/*
+ * Might this text end a transaction? Its outcome must not be hidden by a cancel. Asked of its first
+ * letters only, and in doubt (a comment) yes.
+ */
+static bool
+may_commit(const char *sql, const char *end)
+{
+	static const char *const words[] = {"commit", "end", "prepare", "/", "-", "("};
+
+	while (sql < end && (*sql == ' ' || (*sql >= '\t' && *sql <= '\r')))
+		sql++;
+	for (size_t i = 0; i < PGR_COUNT_OF(words); i++) {
+		size_t len = strlen(words[i]);
+
+		if ((size_t)(end - sql) > len && strncasecmp(sql, words[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Until the next ReadyForQuery nobody cancels this on our own account, not even after our death. */
+static void
+note_commit(struct pgr_worker *w, struct pgr_client *c, const char *sql, const char *end)
+{
+	struct pgr_server *s = c->leg.server;
+
+	if (s->committing || !may_commit(sql, end))
+		return;
+	s->committing = true;
+	atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 1, memory_order_relaxed);
+}
+
+static enum feed
+need(struct pgr_client *c, uint32_t bytes)
+{
+	c->in_need = bytes;
+	return FEED_MORE;
+}
+
+static enum feed
+on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	if (!may_send(w, c))
+		return FEED_WAIT;
+	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
+	(void)expect(c, PGR_REPLY_QUERY);
+	note_commit(w, c, p + PGR_WIRE_HEADER, p + PGR_MIN(have, (size_t)size));
+	if (!c->leg.server->skipping && c->unnamed != NULL) {
+		pgr_statement_unref(w->statements, c->unnamed);
+		c->unnamed = NULL;
+	}
+	forward(c, size);
+	return FEED_NEXT;
+}
+
+static enum feed
+on_function_call(
+	struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	if (!may_send(w, c))
+		return FEED_WAIT;
+	(void)expect(c, PGR_REPLY_FUNCTION);
+	forward(c, size);
+	return FEED_NEXT;
+}
+
+/* Parse of a name that the client has: let the server say what it says to a second Parse. */
+static enum feed
+parse_duplicate(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
+{
+	ensure_statement(w, c, st);
+	c->leg.server->batch = true;
+	send_parse(w, c, st, NULL);
+	return FEED_NEXT;
+}
+
+static enum feed
+parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const char *tail,
+	uint32_t tail_len, uint32_t size)
+{
+	struct pgr_server *s = c->leg.server;
+	struct pgr_statement *st = pgr_statements_unnamed(w->statements, tail, tail_len);
+	struct pgr_reply *r = expect(c, PGR_REPLY_PARSE);
+
+	if (st == NULL)
+		return fail_session(w, c, "53200", "out of memory");
+	if (r->kind == PGR_REPLY_NONE) { /* skipped: it is never parsed */
+		pgr_statement_unref(w->statements, st);
+	} else {
+		r->unnamed = true;
+		r->statement = st;
+		s->unnamed_pending++;
+	}
+	s->batch = true;
+	pgr_vec_add(&w->out, p, size);
+	return FEED_NEXT;
+}
+
+static enum feed
+parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
+	const char *tail, uint32_t tail_len)
+{
+	struct pgr_named *named = pgr_names_find(c->names, name, name_len);
+	struct pgr_server *s = c->leg.server;
+	struct pgr_statement *st;
+
+	if (s->skipping) { /* the server will not read it, nor do we */
+		s->batch = true;
+		return FEED_NEXT;
+	}
+	if (named != NULL)
+		return parse_duplicate(w, c, named->statement);
+	st = pgr_statements_get(w->statements, tail, tail_len);
+	named = st != NULL ? pgr_names_add(&c->names, name, name_len, st) : NULL;
+	if (named == NULL)
+		return fail_session(w, c, "53200", "out of memory");
+	if (statement_there(w, c, st)) {
+		expect(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
+	} else {
+		evict(w, c);
+		send_parse(w, c, st, named);
+	}
+	s->batch = true;
+	return FEED_NEXT;
+}
+
+static enum feed
+on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	const char *name = p + PGR_WIRE_HEADER;
+	const char *end = p + size;
+	ptrdiff_t len;
+
+	if (size > PARSE_MOST)
+		return fail_session(w, c, "54000", "the text of a prepared statement is too long (64 MB at most)");
+	if (have < size)
+		return need(c, size);
+	len = pgr_wire_string(name, end);
+	if (len < 0 || pgr_wire_string(name + len + 1, end) < 0)
+		return fail_session(w, c, "08P01", "invalid Parse message");
+	if (!may_send(w, c))
+		return FEED_WAIT;
+	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
+	note_commit(w, c, name + len + 1, end);
+	if (len == 0)
+		return parse_unnamed(w, c, p, name + 1, (uint32_t)(end - name - 1), size);
+	if (tracks_statements(c))
+		return parse_named(w, c, name, (size_t)len, name + len + 1, (uint32_t)(end - name - len - 1));
+	if (c->pin == PGR_PIN_NONE_REASON)
+		pgr_client_pin(w, c, PGR_PIN_UNTRACKED_REASON);
+	(void)expect(c, PGR_REPLY_PARSE);
+	c->leg.server->batch = true;
+	pgr_vec_add(&w->out, p, size);
+	return FEED_NEXT;
+}
+
+/* The server's name of the client's statement, seen to be there; NULL: the client has none such. */
+static const char *
+server_name(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
+{
+	struct pgr_named *named = tracks_statements(c) ? pgr_names_find(c->names, name, len) : NULL;
+
+	if (named == NULL)
+		return NULL;
+	ensure_statement(w, c, named->statement);
+	note_commit(w, c, named->statement->tail, named->statement->tail + named->statement->tail_len);
+	return named->statement->name;
+}
+
+static enum feed
+on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	const char *portal = p + PGR_WIRE_HEADER;
+	const char *end = p + PGR_MIN(have, (size_t)size);
+	ptrdiff_t portal_len = pgr_wire_string(portal, end);
+	const char *name = portal + portal_len + 1;
+	ptrdiff_t name_len = portal_len < 0 ? -1 : pgr_wire_string(name, end);
+	const char *theirs = NULL;
+	uint32_t used;
+
+	if (name_len < 0) {
+		if (have >= size || have >= PGR_BUFFER / 2)
+			return fail_session(w, c, "08P01", "invalid Bind message");
+		return need(c, (uint32_t)have + 1);
+	}
+	if (!may_send(w, c))
+		return FEED_WAIT;
+	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
+	if (name_len == 0)
+		ensure_unnamed(w, c);
+	else
+		theirs = server_name(w, c, name, (size_t)name_len);
+	(void)expect(c, PGR_REPLY_BIND);
+	c->leg.server->batch = true;
+	if (theirs == NULL) {
+		forward(c, size);
+		return FEED_NEXT;
+	}
+	used = (uint32_t)(PGR_WIRE_HEADER + portal_len + 1 + name_len + 1);
+	pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_BIND,
+		size - PGR_WIRE_HEADER - (size_t)name_len + PGR_STATEMENT_NAME);
+	pgr_vec_add(&w->out, portal, (size_t)portal_len + 1);
+	pgr_vec_add(&w->out, theirs, PGR_STATEMENT_NAME + 1);
+	c->skip = size - used;
+	c->skip_forward = true;
+	c->in_used = used;
+	return FEED_NEXT;
+}
+
+static void
+close_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
+{
+	struct pgr_named *named = pgr_names_find(c->names, name, len);
+	struct pgr_reply *r = expect(c, PGR_REPLY_LOCAL_CLOSE);
+
+	if (named == NULL || r->kind == PGR_REPLY_NONE)
+		return;
+	r->named = pgr_named_ref(named);
+	pgr_names_remove(w->statements, c->names, named);
+}
+
+/* Describe and Close: 'S' or 'P' and a name. */
+static enum feed
+on_describe_or_close(
+	struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	const char *name = p + PGR_WIRE_HEADER + 1;
+	bool closes = p[0] == PGR_MSG_CLOSE;
+	const char *theirs = NULL;
+	ptrdiff_t len;
+	bool statement;
+
+	if (size > PGR_BUFFER / 2)
+		return fail_session(w, c, "08P01", "invalid name in a message");
+	if (have < size)
+		return need(c, size);
+	len = size > PGR_WIRE_HEADER + 1 ? pgr_wire_string(name, p + size) : -1;
+	if (len < 0)
+		return fail_session(w, c, "08P01", "invalid message: a name is missing");
+	if (!may_send(w, c))
+		return FEED_WAIT;
+	c->leg.server->batch = true;
+	statement = p[PGR_WIRE_HEADER] == 'S';
+	if (statement && closes && len > 0 && tracks_statements(c)) {
+		close_named(w, c, name, (size_t)len);
+		return FEED_NEXT;
+	}
+	if (statement && !closes && len == 0)
+		ensure_unnamed(w, c);
+	else if (statement && !closes)
+		theirs = server_name(w, c, name, (size_t)len);
+	(void)expect(c, closes ? PGR_REPLY_CLOSE : PGR_REPLY_DESCRIBE);
+	if (theirs == NULL) {
+		pgr_vec_add(&w->out, p, size);
+		return FEED_NEXT;
+	}
+	pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER), p[0], 1 + PGR_STATEMENT_NAME + 1);
+	pgr_vec_add(&w->out, p + PGR_WIRE_HEADER, 1);
+	pgr_vec_add(&w->out, theirs, PGR_STATEMENT_NAME + 1);
+	return FEED_NEXT;
+}
+
+static enum feed
+on_execute(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	if (!may_send(w, c))
+		return FEED_WAIT;
+	(void)expect(c, PGR_REPLY_EXECUTE);
+	c->leg.server->batch = true;
+	forward(c, size);
+	return FEED_NEXT;
+}
+
+static enum feed
+on_sync(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	struct pgr_server *s = c->leg.server;
+
+	if (s == NULL) { /* nothing to end: as a server answers it outside a transaction */
+		pgr_wire_ready(pgr_vec_room(&w->back, PGR_WIRE_HEADER + 1), PGR_TXN_IDLE);
+		return FEED_NEXT;
+	}
+	if (!may_send(w, c))
+		return FEED_WAIT;
+	if (!s->copy_in) { /* COPY takes it for its own and ignores it */
+		s->skipping = false;
+		(void)expect(c, PGR_REPLY_SYNC);
+		s->replies.batch++;
+		s->batch = false;
+		s->unnamed_pending = 0;
+	}
+	forward(c, size);
+	return FEED_NEXT;
+}
+
+static enum feed
+on_flush(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	if (c->leg.server == NULL)
+		return FEED_NEXT;
+	if (!may_send(w, c))
+		return FEED_WAIT;
+	forward(c, size);
+	return FEED_NEXT;
+}
+
+/* CopyData, CopyDone, CopyFail: what comes late, after the COPY has failed, is dropped as servers do. */
+static enum feed
+on_copy(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	struct pgr_server *s = c->leg.server;
+
+	c->skip = size;
+	c->skip_forward = s != NULL;
+	if (s == NULL)
+		return FEED_NEXT;
+	if (pgr_stream_blocked(&s->io)) {
+		c->skip = 0;
+		c->stalled = true;
+		return FEED_WAIT;
+	}
+	if (p[0] != PGR_MSG_COPY_DATA && s->copy_in)
+		s->copy_in = false;
+	else if (p[0] != PGR_MSG_COPY_DATA && s->replies.count > 0)
+		(void)expect(c, PGR_REPLY_COPY_END);
+	return FEED_NEXT;
+}
+
+static enum feed
+on_terminate(struct pgr_worker *w, struct pgr_client *c)
+{
+	c->leaving = true;
+	return FEED_END;
+}
+
+/* Messages of a request that has failed without a server. */
+static enum feed
+on_discarded(struct pgr_worker *w, struct pgr_client *c, char type, uint32_t size)
+{
+	bool simple = type == PGR_MSG_QUERY || type == PGR_MSG_FUNCTION_CALL;
+
+	if (type == PGR_MSG_TERMINATE)
+		return on_terminate(w, c);
+	c->skip = size;
+	c->skip_forward = false;
+	if (type == PGR_MSG_SYNC || (simple && c->discard == PGR_DISCARD_REQUEST)) {
+		pgr_wire_ready(pgr_vec_room(&w->back, PGR_WIRE_HEADER + 1), PGR_TXN_IDLE);
+		c->discard = PGR_DISCARD_NONE;
+	} else {
+		c->discard = PGR_DISCARD_SYNC;
+	}
+	return FEED_NEXT;
+}
+
+static enum feed
+on_message(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
+	char text[80];
+
+	if (c->discard != PGR_DISCARD_NONE)
+		return on_discarded(w, c, p[0], size);
+	switch (p[0]) {
+	case PGR_MSG_QUERY:
+		return on_query(w, c, p, have, size);
+	case PGR_MSG_PARSE:
+		return on_parse(w, c, p, have, size);
+	case PGR_MSG_BIND:
+		return on_bind(w, c, p, have, size);
+	case PGR_MSG_DESCRIBE:
+	case PGR_MSG_CLOSE:
+		return on_describe_or_close(w, c, p, have, size);
+	case PGR_MSG_EXECUTE:
+		return on_execute(w, c, p, have, size);
+	case PGR_MSG_SYNC:
+		return on_sync(w, c, p, have, size);
+	case PGR_MSG_FLUSH:
+		return on_flush(w, c, p, have, size);
+	case PGR_MSG_FUNCTION_CALL:
+		return on_function_call(w, c, p, have, size);
+	case PGR_MSG_COPY_DATA:
+	case PGR_MSG_COPY_DONE:
+	case PGR_MSG_COPY_FAIL:
+		return on_copy(w, c, p, have, size);
+	case PGR_MSG_TERMINATE:
+		return on_terminate(w, c);
+	default:
+		snprintf(text, sizeof(text), "invalid frontend message type %d", (unsigned char)p[0]);
+		return fail_session(w, c, "08P01", text);
+	}
+}
+
+/* Takes what it can use of [buf, buf + len); *ret_last says why it stopped. Nothing is sent here but
+ * when the pieces run out. */
+static size_t
+feed(struct pgr_worker *w, struct pgr_client *c, const char *buf, size_t len, enum feed *ret_last)
+{
+	const char *p = buf;
+	const char *end = buf + len;
+
+	*ret_last = FEED_NEXT;
+	while (p < end && *ret_last == FEED_NEXT) {
+		uint32_t size;
+
+		if (c->skip > 0) {
+			uint32_t n = (uint32_t)PGR_MIN((size_t)c->skip, (size_t)(end - p));
+
+			if (c->skip_forward)
+				pgr_vec_add(&w->out, p, n);
+			c->skip -= n;
+			p += n;
+			continue;
+		}
+		if (end - p < (ptrdiff_t)PGR_WIRE_HEADER) {
+			*ret_last = need(c, PGR_WIRE_HEADER);
+			break;
+		}
+		size = pgr_wire_size(p);
+		if (size == 0) {
+			*ret_last = fail_session(w, c, "08P01", "invalid message length");
+			break;
+		}
+		if (!pgr_vec_roomy(&w->out) && c->leg.server != NULL)
+			(void)pgr_stream_send(&c->leg.server->io, &w->out);
+		if (!pgr_vec_roomy(&w->back))
+			(void)pgr_stream_send(&c->io, &w->back);
+		c->in_used = size;
+		*ret_last = on_message(w, c, p, (size_t)(end - p), size);
+		if (*ret_last == FEED_NEXT && c->skip != size)
+			p += c->in_used;
+	}
+	return (size_t)(p - buf);
+}
+
+/* Input that cannot be used yet. */
+static bool
+keep(struct pgr_client *c, const char *rest, size_t len)
+{
+	if (len == 0) {
+		free(c->in);
+		c->in = NULL;
+		c->in_len = c->in_cap = 0;
+		return true;
+	}
+	if (rest >= c->in && rest < c->in + c->in_cap && c->in != NULL) {
+		memmove(c->in, rest, len);
+		c->in_len = (uint32_t)len;
+		return true;
+	}
+	if (len > c->in_cap) {
+		char *bigger = realloc(c->in, len);
+
+		if (bigger == NULL)
+			return false;
+		c->in = bigger;
+		c->in_cap = (uint32_t)len;
+	}
+	memcpy(c->in, rest, len);
+	c->in_len = (uint32_t)len;
+	return true;
+}
+
+/* Where the next read goes: the worker's buffer, or the client's own for what is larger. */
+static char *
+input_buffer(struct pgr_worker *w, struct pgr_client *c, size_t *ret_cap)
+{
+	if (c->in_need <= PGR_BUFFER && c->in_len < PGR_BUFFER) {
+		if (c->in_len > 0)
+			memcpy(w->buffer, c->in, c->in_len);
+		*ret_cap = PGR_BUFFER;
+		return w->buffer;
+	}
+	if (c->in_cap < c->in_need) {
+		char *bigger = realloc(c->in, c->in_need);
+
+		if (bigger == NULL)
+			return NULL;
+		c->in = bigger;
+		c->in_cap = c->in_need;
+	}
+	*ret_cap = c->in_cap;
+	return c->in;
+}
+
+static void
+after_feed(struct pgr_worker *w, struct pgr_client *c, enum feed last)
+{
+	struct pgr_server *s = c->leg.server;
+
+	if (s != NULL) {
+		(void)pgr_stream_send(&s->io, &w->out); /* a broken one shows at its own read */
+		/* answers of ours that wait for nothing of the server's */
+		if (s->replies.count > 0 && pgr_replies_head(&s->replies)->kind >= PGR_REPLY_LOCAL_PARSE)
+			pgr_back_locals(w, s, &w->back);
+	} else {
+		pgr_vec_reset(&w->out);
+	}
+	if (w->back.total > 0)
+		(void)pgr_stream_send(&c->io, &w->back);
+	if (last == FEED_END)
+		pgr_client_finish(w, c);
+}
+
+/* Feeds what is there, or reads once and feeds. False: nothing more can be done now. */
+static bool
+turn(struct pgr_worker *w, struct pgr_client *c)
+{
+	size_t have = c->in_len;
+	enum feed last;
+	size_t used;
+	size_t cap;
+	char *buf;
+
+	/* a client that does not read is read on: it may not read before it has written */
+	if (c->state != PGR_SESSION_READY || c->stalled || pgr_leg_waits(&c->leg) ||
+		c->io.rest_len > OWED_MOST)
+		return false;
+	buf = input_buffer(w, c, &cap);
+	if (buf == NULL) {
+		fail_session(w, c, "53200", "out of memory");
+		after_feed(w, c, FEED_END);
+		return false;
+	}
+	if (have == 0 || have < c->in_need) {
+		enum pgr_rc rc = PGR_AGAIN;
+		size_t n = 0;
+
+		if (c->io.readable)
+			rc = pgr_stream_read(&c->io, buf + have, cap - have, &n);
+		if (rc == PGR_CLOSED) {
+			c->gone = true;
+			pgr_client_drop(w, c);
+		}
+		if (rc != PGR_OK)
+			return false;
+		pgr_stat_add(&c->leg.pool->stats->received, n);
+		have += n;
+		if (have < c->in_need && buf == c->in) {
+			c->in_len = (uint32_t)have;
+			return c->io.readable;
+		}
+	}
+	c->in_need = 0;
+	used = feed(w, c, buf, have, &last);
+	if (!keep(c, buf + used, have - used))
+		last = fail_session(w, c, "53200", "out of memory");
+	after_feed(w, c, last);
+	return last == FEED_NEXT || last == FEED_MORE || c->discard == PGR_DISCARD_REQUEST;
+}
+
+void
+pgr_front_resume(struct pgr_worker *w, struct pgr_client *c)
+{
+	c->stalled = false;
+	while (turn(w, c) && (c->in_len > 0 || c->io.readable))
+		if (c->in_len > 0 && c->in_need > c->in_len && !c->io.readable)
+			return;
+}
+
+/*
+ * The peer of a waiting client has closed. With a Terminate behind its last request that is still to
+ * be done, as a server would do it; without one it has vanished.
+ */
+static bool
+ends_politely(struct pgr_worker *w, struct pgr_client *c)
+{
+	static const char terminate[] = {PGR_MSG_TERMINATE, 0, 0, 0, 4};
+	enum pgr_rc rc = PGR_OK;
+	size_t n;
+
+	while (rc == PGR_OK && c->in_len < PGR_BUFFER) {
+		memcpy(w->buffer, c->in, c->in_len);
+		rc = pgr_stream_read(&c->io, w->buffer + c->in_len, PGR_BUFFER - c->in_len, &n);
+		if (rc == PGR_OK && !keep(c, w->buffer, c->in_len + n))
+			return false;
+	}
+	return rc != PGR_CLOSED || (c->in_len >= sizeof(terminate) &&
+		memcmp(c->in + c->in_len - sizeof(terminate), terminate, sizeof(terminate)) == 0);
+}
+
+void
+pgr_front_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events)
+{
+	if (pgr_stream_blocked(&c->io)) {
+		if (pgr_stream_drain(&c->io) == PGR_CLOSED) {
+			pgr_client_drop(w, c);
+			return;
+		}
+		if (pgr_stream_blocked(&c->io))
+			return;
+		/* what the server sent meanwhile waits in its socket */
+		if (c->leg.server != NULL && c->leg.server->io.readable)
+			pgr_back_run(w, c->leg.server);
+	}
+	if (c->io.hangup && pgr_leg_waits(&c->leg) && !ends_politely(w, c)) {
+		c->gone = true;
+		pgr_client_drop(w, c);
+		return;
+	}
+	if (c->state == PGR_SESSION_READY && c->io.readable && !c->stalled)
+		pgr_front_resume(w, c);
+}
+
+/* A client that does not need it after all (it left politely) gives it back at once. */
+void
+pgr_front_run_leased(struct pgr_worker *w, struct pgr_client *c)
+{
+	pgr_front_resume(w, c);
+	if (c->state == PGR_SESSION_READY && c->leg.server != NULL && c->leg.server->replies.count == 0)
+		pgr_back_release(w, c->leg.server);
+}
+
+void
+pgr_front_fail_request(struct pgr_worker *w, struct pgr_client *c)
+{
+	(void)pgr_stream_send(&c->io, &w->back);
+	c->discard = PGR_DISCARD_REQUEST;
+	c->query_start = 0;
+	pgr_front_resume(w, c);
+}

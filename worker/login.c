@@ -1,0 +1,749 @@
+/*
+ * The login of a client. STARTUP reads the startup packet, AUTH exchanges passwords (auth.c), POOL
+ * waits until the monitor has made the pool if it is new, GREET has a server connection take the
+ * client's settings and tell what it reports, READY is front.c's. What was told to one client is
+ * remembered, so that the next with the same settings is greeted without a server.
+ *
+ * Nothing that a client gives reaches a server before it is authenticated.
+ */
+#include "worker/login.h"
+
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "proto/params.h"
+#include "proto/startup.h"
+#include "worker/auth.h"
+#include "worker/back.h"
+#include "worker/cancel.h"
+#include "worker/client.h"
+#include "worker/front.h"
+#include "worker/lease.h"
+#include "worker/server.h"
+#include "worker/settings.h"
+
+#define GREETINGS 1024
+#define FOUND 32768 /* remembered places of pools, by hash of their names */
+#define MESSAGE_MOST 65536u /* one message of a login */
+
+struct pgr_login {
+	struct pgr_auth auth;
+	char user[PGR_NAME_MAX];
+	char database[PGR_NAME_MAX];
+	char pool_user[PGR_NAME_MAX]; /* who logs in to the server: the database's user, or the client's */
+	pgr_usec begun;
+	bool refused_tls;
+	bool refused_gss;
+	int ask;            /* index of the request to the monitor; -1: none */
+	pgr_client_id cancelled; /* CANCEL: whose cancel is under way */
+};
+
+/* What clients of a pool with these settings are told: the settings as the server spells them. */
+static struct greeting {
+	uint32_t pool;
+	uint32_t serial;
+	uint32_t epoch;
+	uint64_t asked; /* hash of the settings as the client gave them */
+	struct pgr_settings *settings;
+	uint32_t reported_len;
+	char *reported;
+} greetings[GREETINGS];
+
+static uint32_t found[FOUND]; /* pool + 1 */
+
+void
+pgr_login_free(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (c->login == NULL)
+		return;
+	if (c->login->ask >= 0)
+		w->asking[c->login->ask] = NULL;
+	pgr_digest_wipe(c->login, sizeof(*c->login));
+	free(c->login);
+	c->login = NULL;
+}
+
+static void
+refuse(struct pgr_worker *w, struct pgr_client *c, const struct pgr_err *err)
+{
+	pgr_stat_add(&w->stats->login_failures, 1);
+	if (strcmp(err->sqlstate, "53300") == 0)
+		pgr_stat_add(&w->stats->refused_limit, 1);
+	pgr_log(PGR_LOG_INFO, "client.refused", "user \"%s\", database \"%s\": %s",
+		c->login != NULL ? c->login->user : "", c->login != NULL ? c->login->database : "",
+		err->message);
+	pgr_client_fatal(w, c, err);
+}
+
+static struct greeting *
+greeting_cell(const struct pgr_client *c)
+{
+	return &greetings[(c->startup->hash ^ (uint64_t)c->leg.pool->view.id.n * 40503u) % GREETINGS];
+}
+
+static bool
+greeting_fits(const struct greeting *g, const struct pgr_client *c)
+{
+	const struct pgr_pool *pool = c->leg.pool->view.pool;
+
+	return g->settings != NULL && g->pool == c->leg.pool->view.id.n &&
+		g->asked == c->startup->hash &&
+		g->serial == atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->serial,
+				     memory_order_relaxed) &&
+		g->epoch == atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->epoch,
+				    memory_order_relaxed);
+}
+
+static void
+keep_greeting(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_slot_cold *cold = pgr_server_cold(w, c->leg.server);
+	uint32_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
+	struct greeting *g = greeting_cell(c);
+	char *reported = malloc(len + 1);
+
+	if (reported == NULL)
+		return;
+	memcpy(reported, cold->reported, len);
+	pgr_settings_unref(g->settings);
+	free(g->reported);
+	*g = (struct greeting){.pool = c->leg.pool->view.id.n,
+		.serial = atomic_load(&c->leg.pool->view.pool->serial),
+		.epoch = atomic_load(&c->leg.pool->view.pool->epoch),
+		.asked = c->startup->hash,
+		.settings = pgr_settings_ref(c->settings),
+		.reported_len = len,
+		.reported = reported};
+}
+
+static void
+write_parameter(struct pgr_vec *vec, const char *name, const char *value)
+{
+	size_t name_len = strlen(name) + 1;
+	size_t value_len = strlen(value) + 1;
+	char *body;
+
+	if (!pgr_vec_roomy(vec) || name_len + value_len > 2000)
+		return; /* longer than what was kept of a server's reports */
+	body = pgr_wire_header(pgr_vec_room(vec, PGR_WIRE_HEADER + name_len + value_len),
+		PGR_MSG_PARAMETER_STATUS, name_len + value_len);
+	memcpy(body, name, name_len);
+	memcpy(body + name_len, value, value_len);
+}
+
+static void
+write_parameters(struct pgr_vec *vec, const char *reported, size_t len, const struct pgr_settings *own)
+{
+	const char *name;
+	const char *value;
+	size_t pos = 0;
+
+	while (pgr_settings_next(reported, len, &pos, &name, &value)) {
+		char lower[64];
+		const char *mine;
+		size_t i;
+
+		for (i = 0; name[i] != '\0' && i < sizeof(lower) - 1; i++)
+			lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+		lower[i] = '\0';
+		mine = pgr_settings_get(own->text, own->len, lower);
+		write_parameter(vec, name, mine != NULL ? mine : value);
+	}
+}
+
+static void
+write_key(struct pgr_worker *w, struct pgr_client *c, struct pgr_vec *vec)
+{
+	struct pgr_client_rec *rec = pgr_client_rec(w, c);
+	char *body;
+
+	rec->key_len = c->minor >= 2 ? PGR_CLIENT_KEY : 4;
+	RAND_bytes(rec->key, rec->key_len);
+	body = pgr_wire_header(pgr_vec_room(vec, PGR_WIRE_HEADER + 4 + rec->key_len),
+		PGR_MSG_BACKEND_KEY, 4u + rec->key_len);
+	pgr_put32(body, rec->pid);
+	memcpy(body + 4, rec->key, rec->key_len);
+}
+
+static void
+greet(struct pgr_worker *w, struct pgr_client *c)
+{
+	const struct greeting *g = greeting_cell(c);
+	struct pgr_vec *vec = &w->back;
+	pgr_usec took = w->now - c->login->begun;
+
+	pgr_put32(pgr_wire_header(pgr_vec_room(vec, 9), PGR_MSG_AUTHENTICATION, 4), PGR_AUTH_OK);
+	pgr_settings_unref(c->settings);
+	pgr_settings_unref(c->startup);
+	c->settings = pgr_settings_ref(g->settings);
+	c->startup = pgr_settings_ref(g->settings);
+	write_parameters(vec, g->reported, g->reported_len, c->settings);
+	write_key(w, c, vec);
+	pgr_wire_ready(pgr_vec_room(vec, PGR_WIRE_HEADER + 1), PGR_TXN_IDLE);
+	(void)pgr_stream_send(&c->io, vec);
+	c->state = PGR_SESSION_READY;
+	c->since = w->now;
+	c->xact_start = c->query_start = 0;
+	pgr_client_mark(w, c, PGR_CLIENT_IDLE);
+	pgr_stat_add(&c->leg.pool->stats->client_logins, 1);
+	pgr_histogram_add(&w->stats->login, took);
+	if (w->config->log_connections)
+		pgr_log(PGR_LOG_INFO, "client.login", "user \"%s\", database \"%s\"", c->login->user,
+			c->login->database);
+	pgr_login_free(w, c);
+}
+
+/* A server connection is there: has it taken the settings, and what does it report? */
+static void
+greet_from_server(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_server *s = c->leg.server;
+
+	if (s->settings_failed) {
+		pgr_lease_close(w, s, PGR_CLOSE_DIRTY);
+		pgr_client_finish(w, c);
+		return;
+	}
+	if (s->replies.count > 0)
+		return;
+	keep_greeting(w, c);
+	greet(w, c);
+	pgr_back_release(w, s);
+	if (c->state == PGR_SESSION_READY)
+		pgr_front_resume(w, c);
+}
+
+void
+pgr_login_resume(struct pgr_worker *w, struct pgr_client *c)
+{
+	pgr_front_begin_lease(w, c);
+	(void)pgr_stream_send(&c->leg.server->io, &w->out);
+	greet_from_server(w, c);
+}
+
+void
+pgr_login_server_said(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_server *s = c->leg.server;
+
+	if (c->state == PGR_SESSION_GREET) {
+		greet_from_server(w, c);
+		return;
+	}
+	/* settings that a server took before were refused by this one: nothing of the client may go on */
+	pgr_lease_close(w, s, PGR_CLOSE_DIRTY);
+	pgr_client_finish(w, c);
+}
+
+static void
+enter_greeting(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_err err;
+
+	c->state = PGR_SESSION_GREET;
+	if (greeting_fits(greeting_cell(c), c)) {
+		greet(w, c);
+		pgr_front_resume(w, c);
+		return;
+	}
+	switch (pgr_lease_want(w, &c->leg, &err)) {
+	case PGR_OK:
+		pgr_login_resume(w, c);
+		break;
+	case PGR_FAIL:
+		refuse(w, c, &err);
+		break;
+	case PGR_AGAIN:
+	case PGR_CLOSED:
+		break;
+	}
+}
+
+/* Clients of all workers in pools of the same database, or of the same user. */
+static uint64_t
+count_clients(struct pgr_worker *w, const char *database, const char *user)
+{
+	uint32_t top = pgr_shm_pools_used(w->shm);
+	uint64_t count = 0;
+
+	for (uint32_t n = 0; n < top; n++) {
+		struct pgr_pool *pool = pgr_shm_pool(w->shm, (pgr_pool_id){n});
+
+		if (atomic_load(&pool->state) == PGR_POOL_FREE ||
+			(database != NULL && strncmp(pool->database, database, PGR_NAME_MAX) != 0) ||
+			(user != NULL && strncmp(pool->user, user, PGR_NAME_MAX) != 0))
+			continue;
+		for (uint32_t k = 0; k < w->shm->seg->workers; k++)
+			count += atomic_load(&pool->clients[k]);
+	}
+	return count;
+}
+
+/* Counted first, then compared: the limit is never exceeded, whatever others do meanwhile. */
+static enum pgr_rc
+check_limits(struct pgr_worker *w, struct pgr_client *c, struct pgr_err *err)
+{
+	struct pgr_pool *pool = c->leg.pool->view.pool;
+	uint64_t db_limit = atomic_load(&pool->set.max_client_connections);
+	uint64_t user_limit = atomic_load(&pool->set.max_user_connections);
+
+	if (db_limit != 0 && count_clients(w, pool->database, NULL) > db_limit) {
+		pgr_err_set(err, "53300", "too many connections for database \"%s\"", pool->database);
+		return pgr_err_hint(err, "max_client_connections of the database is %llu.",
+			(unsigned long long)db_limit);
+	}
+	if (user_limit != 0 && count_clients(w, NULL, pool->user) > user_limit) {
+		pgr_err_set(err, "53300", "too many connections for role \"%s\"", pool->user);
+		return pgr_err_hint(err, "max_client_connections of the user is %llu.",
+			(unsigned long long)user_limit);
+	}
+	return PGR_OK;
+}
+
+static uint32_t *
+found_cell(struct pgr_worker *w, const struct pgr_login *login)
+{
+	char name[2 * PGR_NAME_MAX];
+	struct pgr_out out;
+
+	pgr_out_init(&out, name, sizeof(name));
+	pgr_out_string(&out, login->database);
+	pgr_out_string(&out, login->pool_user);
+	return &found[pgr_hash64(&w->shm->seg->hash_key, name, out.len) % FOUND];
+}
+
+/* A wpool that is used for another pool than before begins with clean counters. */
+static void
+renew(struct pgr_wpool *pool)
+{
+	uint32_t serial = atomic_load(&pool->view.pool->serial);
+
+	if (pool->serial == serial)
+		return;
+	pool->serial = serial;
+	memset(pool->stats, 0, sizeof(*pool->stats));
+}
+
+/*
+ * Joins the pool with this id if it is that of the client: counted in, then looked at, while the
+ * monitor, taking it apart, writes the state, then looks at the count.
+ */
+static bool
+join(struct pgr_worker *w, struct pgr_client *c, pgr_pool_id id)
+{
+	struct pgr_wpool *pool = pgr_lease_pool(w, id);
+	struct pgr_pool *p = pgr_shm_pool(w->shm, id);
+
+	if (pool == NULL)
+		return false;
+	pool->clients++;
+	atomic_store(&p->clients[w->self], pool->clients);
+	if (atomic_load(&p->state) == PGR_POOL_LIVE &&
+		strncmp(p->database, c->login->database, PGR_NAME_MAX) == 0 &&
+		strncmp(p->user, c->login->pool_user, PGR_NAME_MAX) == 0) {
+		renew(pool);
+		c->leg.pool = pool;
+		atomic_store(&pgr_client_rec(w, c)->pool, id.n);
+		return true;
+	}
+	pool->clients--;
+	atomic_store(&p->clients[w->self], pool->clients);
+	return false;
+}
+
+static void
+joined(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_err err;
+
+	*found_cell(w, c->login) = c->leg.pool->view.id.n + 1;
+	if (check_limits(w, c, &err) != PGR_OK)
+		refuse(w, c, &err);
+	else
+		enter_greeting(w, c);
+}
+
+static struct pgr_ask *
+ask_at(struct pgr_worker *w, int i)
+{
+	return &pgr_shm_proc(w->shm, w->self)->asks[i];
+}
+
+/* Asks the monitor for the pool; when all requests are taken, the tick tries again. */
+static void
+ask_for_pool(struct pgr_worker *w, struct pgr_client *c)
+{
+	for (int i = 0; i < PGR_ASKS; i++) {
+		struct pgr_ask *ask = ask_at(w, i);
+
+		if (atomic_load(&ask->state) == PGR_ASK_POSTED || w->asking[i] != NULL)
+			continue;
+		memcpy(ask->database, c->login->database, PGR_NAME_MAX);
+		memcpy(ask->user, c->login->pool_user, PGR_NAME_MAX);
+		atomic_store(&ask->state, PGR_ASK_POSTED);
+		w->asking[i] = c;
+		c->login->ask = i;
+		pgr_proc_poke(w->shm, PGR_PROC_MONITOR, false);
+		return;
+	}
+}
+
+static void
+poll_pool(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_ask *ask = c->login->ask >= 0 ? ask_at(w, c->login->ask) : NULL;
+	uint32_t state = ask != NULL ? atomic_load(&ask->state) : PGR_ASK_NONE;
+	pgr_pool_id id;
+	struct pgr_err err;
+
+	if (state == PGR_ASK_POSTED)
+		return;
+	if (ask == NULL) {
+		ask_for_pool(w, c);
+		return;
+	}
+	id.n = ask->pool;
+	pgr_err_set(&err, "3D000", "%.*s", (int)sizeof(ask->text) - 1, ask->text);
+	w->asking[c->login->ask] = NULL;
+	c->login->ask = -1;
+	atomic_store(&ask->state, PGR_ASK_NONE);
+	if (state == PGR_ASK_FAILED)
+		refuse(w, c, &err);
+	else if (id.n < PGR_POOLS_MAX && join(w, c, id))
+		joined(w, c);
+	else
+		ask_for_pool(w, c); /* it was taken apart just then */
+}
+
+void
+pgr_login_on_poke(struct pgr_worker *w)
+{
+	for (int i = 0; i < PGR_ASKS; i++)
+		if (w->asking[i] != NULL)
+			poll_pool(w, w->asking[i]);
+}
+
+void
+pgr_login_poll(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (c->state == PGR_SESSION_POOL)
+		poll_pool(w, c);
+	else if (c->state == PGR_SESSION_CANCEL &&
+		(atomic_load(&pgr_shm_client(w->shm, c->login->cancelled)->cancel) == 0 ||
+			w->now - c->since > w->config->cancel_timeout))
+		pgr_client_finish(w, c);
+}
+
+static bool
+is_console(const char *database)
+{
+	return strcmp(database, "pgroute") == 0 || strcmp(database, "pgbouncer") == 0;
+}
+
+/* The client is who it says it is. */
+static void
+authenticated(struct pgr_worker *w, struct pgr_client *c)
+{
+	const struct pgr_config_db *db = pgr_config_find_db(w->config, c->login->database);
+	struct pgr_login *login = c->login;
+	struct pgr_err err;
+	uint32_t at;
+
+	if (db == NULL) {
+		if (is_console(login->database))
+			pgr_err_set(&err, "0A000", "the admin console is not supported yet");
+		else
+			pgr_err_set(&err, "3D000", "database \"%s\" does not exist", login->database);
+		refuse(w, c, &err);
+		return;
+	}
+	snprintf(login->pool_user, sizeof(login->pool_user), "%s",
+		pgr_config_is_null(db->user) ? login->user : pgr_config_text(w->config, db->user));
+	at = *found_cell(w, login);
+	c->state = PGR_SESSION_POOL;
+	if (at != 0 && join(w, c, (pgr_pool_id){at - 1}))
+		joined(w, c);
+	else
+		ask_for_pool(w, c);
+}
+
+static enum pgr_rc
+add_setting(struct pgr_client *c, const char *name, const char *value, struct pgr_err *err)
+{
+	if (pgr_params_check_name(name, err) != PGR_OK)
+		return PGR_FAIL;
+	return pgr_settings_with(c->startup, name, value, &c->startup, err);
+}
+
+static enum pgr_rc
+take_settings(struct pgr_client *c, const struct pgr_startup *s, struct pgr_err *err)
+{
+	struct pgr_startup_options it;
+	const char *name;
+	const char *value;
+	size_t pos = 0;
+	enum pgr_rc rc = PGR_OK;
+
+	if (s->options != NULL) {
+		char *scratch = malloc(strlen(s->options) + 1);
+
+		if (scratch == NULL)
+			return pgr_err_set(err, "53200", "out of memory");
+		pgr_startup_options_init(&it, s->options, scratch);
+		do {
+			rc = pgr_startup_options_next(&it, &name, &value, err);
+			if (rc == PGR_OK && name != NULL)
+				rc = add_setting(c, name, value, err);
+		} while (rc == PGR_OK && name != NULL);
+		free(scratch);
+	}
+	while (rc == PGR_OK && pgr_startup_next(s, &pos, &name, &value))
+		rc = add_setting(c, name, value, err);
+	pgr_settings_unref(c->settings);
+	c->settings = pgr_settings_ref(c->startup);
+	return rc;
+}
+
+static enum pgr_rc
+check_admission(struct pgr_worker *w, const struct pgr_startup *s, struct pgr_err *err)
+{
+	uint64_t count = 0;
+
+	if (atomic_load(&w->shm->seg->stopping) >= PGR_STOP_GRACEFUL)
+		return pgr_err_set(err, "57P03", "the database system is shutting down");
+	for (uint32_t k = 0; k < w->shm->seg->workers; k++)
+		count += atomic_load(&pgr_shm_proc(w->shm, k)->clients);
+	if (count > w->config->max_clients) {
+		pgr_err_set(err, "53300", "sorry, too many clients already");
+		return pgr_err_hint(err, "max_clients is %u.", w->config->max_clients);
+	}
+	if (s->replication != PGR_REPLICATION_NONE)
+		return pgr_err_set(err, "0A000", "replication connections are not supported yet");
+	return PGR_OK;
+}
+
+static void
+answer(struct pgr_worker *w, struct pgr_client *c, enum pgr_rc rc, struct pgr_out *out,
+	const struct pgr_err *err)
+{
+	if (out->len > 0 && !out->full)
+		pgr_vec_add(&w->back, out->p, out->len);
+	if (rc == PGR_FAIL) {
+		refuse(w, c, err);
+		return;
+	}
+	(void)pgr_stream_send(&c->io, &w->back);
+	if (rc == PGR_OK)
+		authenticated(w, c);
+	else
+		c->state = PGR_SESSION_AUTH;
+}
+
+static void
+begin_session(struct pgr_worker *w, struct pgr_client *c, const struct pgr_startup *s)
+{
+	char text[4096];
+	struct pgr_out out;
+	struct pgr_err err;
+	enum pgr_rc rc;
+
+	pgr_out_init(&out, text, sizeof(text));
+	c->minor = (uint8_t)s->minor;
+	if (s->negotiate)
+		pgr_startup_negotiate(s, &out);
+	/* names longer than PostgreSQL's are cut, as PostgreSQL does */
+	snprintf(c->login->user, PGR_NAME_MAX, "%.63s", s->user);
+	snprintf(c->login->database, PGR_NAME_MAX, "%.63s", s->database);
+	rc = check_admission(w, s, &err);
+	if (rc == PGR_OK)
+		rc = take_settings(c, s, &err);
+	if (rc == PGR_OK)
+		rc = pgr_auth_begin(w, &c->login->auth, c->login->user, &out, &err);
+	answer(w, c, rc, &out, &err);
+}
+
+static void
+begin_cancel(struct pgr_worker *w, struct pgr_client *c, const struct pgr_startup *s)
+{
+	if (!pgr_cancel_request(
+		    w, s->pid, (const uint8_t *)s->key, s->key_len, &c->login->cancelled)) {
+		pgr_client_finish(w, c); /* like a server: no word of whether there was such a key */
+		return;
+	}
+	c->state = PGR_SESSION_CANCEL;
+	c->since = w->now;
+	pgr_login_poll(w, c);
+}
+
+/* SSLRequest, GSSENCRequest: N, once each; nothing may follow before the answer. */
+static void
+decline(struct pgr_worker *w, struct pgr_client *c, bool *again, bool more)
+{
+	struct pgr_err err;
+
+	if (*again || more) {
+		pgr_err_set(&err, "08P01", *again ? "encryption was requested twice"
+				: "received unencrypted data after an encryption request");
+		refuse(w, c, &err);
+		return;
+	}
+	*again = true;
+	pgr_vec_add(&w->back, "N", 1);
+	(void)pgr_stream_send(&c->io, &w->back);
+}
+
+/* One whole startup packet. */
+static void
+on_packet(struct pgr_worker *w, struct pgr_client *c, const char *packet, size_t size, bool more)
+{
+	struct pgr_startup s;
+	struct pgr_err err;
+
+	if (pgr_startup_parse(packet, size, &s, &err) != PGR_OK) {
+		pgr_stat_add(&w->stats->protocol_violations, 1);
+		refuse(w, c, &err);
+		return;
+	}
+	switch (s.kind) {
+	case PGR_STARTUP_SSL:
+		decline(w, c, &c->login->refused_tls, more);
+		break;
+	case PGR_STARTUP_GSS:
+		decline(w, c, &c->login->refused_gss, more);
+		break;
+	case PGR_STARTUP_CANCEL:
+		begin_cancel(w, c, &s);
+		break;
+	case PGR_STARTUP_SESSION:
+		begin_session(w, c, &s);
+		break;
+	}
+}
+
+static void
+on_password(struct pgr_worker *w, struct pgr_client *c, const char *p, uint32_t size)
+{
+	char text[4096];
+	struct pgr_out out;
+	struct pgr_err err;
+	enum pgr_rc rc;
+
+	pgr_out_init(&out, text, sizeof(text));
+	if (p[0] != PGR_MSG_PASSWORD)
+		rc = pgr_err_set(&err, "08P01", "expected password response, got message type %d",
+			(unsigned char)p[0]);
+	else
+		rc = pgr_auth_answer(
+			w, &c->login->auth, p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &out, &err);
+	answer(w, c, rc, &out, &err);
+}
+
+/* How long is what stands at p? 0: too little to tell. FAIL: it is nothing that we read. */
+static enum pgr_rc
+message_size(struct pgr_worker *w, const struct pgr_client *c, const char *p, size_t have,
+	size_t *ret_size, struct pgr_err *err)
+{
+	*ret_size = 0;
+	if (c->state == PGR_SESSION_STARTUP)
+		return have < 4 ? PGR_OK
+				: pgr_startup_size(p, w->config->max_startup_packet, ret_size, err);
+	if (have < PGR_WIRE_HEADER)
+		return PGR_OK;
+	*ret_size = pgr_wire_size(p);
+	if (*ret_size == 0 || *ret_size > MESSAGE_MOST)
+		return pgr_err_set(err, "08P01", "invalid password packet size");
+	return PGR_OK;
+}
+
+static void
+dispatch(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t size)
+{
+	if (c->state == PGR_SESSION_STARTUP)
+		on_packet(w, c, p, size, c->in_len > 0);
+	else
+		on_password(w, c, p, (uint32_t)size);
+}
+
+/* Handles the next whole message in c->in; false when there is none. */
+static bool
+next_message(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_err err;
+	size_t size;
+	char *p;
+
+	if (c->state != PGR_SESSION_STARTUP && c->state != PGR_SESSION_AUTH)
+		return false;
+	if (message_size(w, c, c->in, c->in_len, &size, &err) != PGR_OK) {
+		pgr_stat_add(&w->stats->protocol_violations, 1);
+		refuse(w, c, &err);
+		return false;
+	}
+	if (size == 0 || c->in_len < size)
+		return false;
+	/* taken out of the input first: a client that is READY after it has the rest read by front.c */
+	p = malloc(size);
+	if (p == NULL) {
+		pgr_client_drop(w, c);
+		return false;
+	}
+	memcpy(p, c->in, size);
+	c->in_len -= (uint32_t)size;
+	memmove(c->in, c->in + size, c->in_len);
+	dispatch(w, c, p, size);
+	pgr_digest_wipe(p, size);
+	free(p);
+	return c->in_len > 0;
+}
+
+static bool
+append(struct pgr_client *c, const char *p, size_t n)
+{
+	if (c->in_len + n > c->in_cap) {
+		char *bigger = realloc(c->in, c->in_len + n);
+
+		if (bigger == NULL)
+			return false;
+		c->in = bigger;
+		c->in_cap = (uint32_t)(c->in_len + n);
+	}
+	memcpy(c->in + c->in_len, p, n);
+	c->in_len += (uint32_t)n;
+	return true;
+}
+
+static bool
+begin(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (c->login != NULL)
+		return true;
+	c->login = calloc(1, sizeof(*c->login));
+	if (c->login == NULL)
+		return false;
+	c->login->ask = -1;
+	c->login->begun = w->now;
+	return true;
+}
+
+void
+pgr_login_event(struct pgr_worker *w, struct pgr_client *c)
+{
+	while (c->io.readable && (c->state == PGR_SESSION_STARTUP || c->state == PGR_SESSION_AUTH)) {
+		enum pgr_rc rc;
+		size_t n;
+
+		rc = pgr_stream_read(&c->io, w->buffer, PGR_BUFFER / 4, &n);
+		if (rc == PGR_AGAIN)
+			return;
+		if (rc == PGR_CLOSED || !begin(w, c) || !append(c, w->buffer, n)) {
+			pgr_client_drop(w, c);
+			return;
+		}
+		while (next_message(w, c))
+			continue;
+	}
+}

@@ -1,0 +1,104 @@
+/*
+ * The replies that a server owes, in the order in which it will give them: one entry per message that
+ * is answered. Entries of ours are answered to us and swallowed; LOCAL ones are answered by us when
+ * their turn comes, since the server was not asked.
+ */
+#ifndef PGR_WORKER_REPLY_H
+#define PGR_WORKER_REPLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/rc.h"
+
+struct pgr_named;
+struct pgr_statement;
+
+enum pgr_reply_kind {
+	PGR_REPLY_NONE,
+	PGR_REPLY_QUERY,    /* ends with ReadyForQuery */
+	PGR_REPLY_FUNCTION, /* ends with ReadyForQuery */
+	PGR_REPLY_SYNC,     /* ReadyForQuery */
+	PGR_REPLY_PARSE,    /* ParseComplete */
+	PGR_REPLY_BIND,
+	PGR_REPLY_DESCRIBE, /* RowDescription or NoData, after ParameterDescription for statements */
+	PGR_REPLY_EXECUTE,  /* CommandComplete, EmptyQueryResponse or PortalSuspended */
+	PGR_REPLY_CLOSE,
+	PGR_REPLY_LOCAL_PARSE, /* ParseComplete by us */
+	PGR_REPLY_LOCAL_CLOSE, /* CloseComplete by us */
+	PGR_REPLY_COPY_END,    /* no reply: marks that CopyDone or CopyFail was sent */
+};
+
+/* What a query of ours is for. */
+enum pgr_purpose {
+	PGR_PURPOSE_NONE,
+	PGR_PURPOSE_SETTINGS, /* the client's settings, in front of its query */
+	PGR_PURPOSE_PROBE,    /* does the session hold what must not be left to others? */
+	PGR_PURPOSE_SETTLE,   /* ROLLBACK, DISCARD ALL */
+};
+
+struct pgr_reply {
+	uint8_t kind;
+	bool ours;
+	bool unnamed;    /* PARSE: of the unnamed statement */
+	uint8_t purpose; /* QUERY of ours: enum pgr_purpose */
+	uint32_t batch;                  /* number of the batch (up to its Sync) that it belongs to */
+	struct pgr_hash128 hash;         /* PARSE, CLOSE of ours: of the named statement; else zero */
+	struct pgr_statement *statement; /* PARSE: what it prepares */
+	struct pgr_named *named;         /* PARSE, LOCAL_*: the client's name for it */
+};
+
+#define PGR_REPLIES_FEW 8
+
+/* A ring; small ones live in the struct, pipelines get memory. */
+struct pgr_replies {
+	struct pgr_reply *ring;
+	uint32_t cap; /* power of two */
+	uint32_t head;
+	uint32_t count;
+	uint32_t batch; /* current batch number: raised by each Sync */
+	struct pgr_reply few[PGR_REPLIES_FEW];
+};
+
+#define PGR_REPLIES_MOST 65536u /* a client that pipelines more waits */
+
+void pgr_replies_init(struct pgr_replies *q);
+void pgr_replies_fini(struct pgr_replies *q);
+
+/* The new last entry, zeroed but for its kind and batch. NULL: no memory. */
+PGR_MUST struct pgr_reply *pgr_replies_grow(struct pgr_replies *q, enum pgr_reply_kind kind);
+
+static inline struct pgr_reply *
+pgr_replies_push(struct pgr_replies *q, enum pgr_reply_kind kind)
+{
+	struct pgr_reply *r;
+
+	if (PGR_UNLIKELY(q->count == q->cap))
+		return pgr_replies_grow(q, kind);
+	r = &q->ring[(q->head + q->count++) & (q->cap - 1)];
+	*r = (struct pgr_reply){.kind = (uint8_t)kind, .batch = q->batch};
+	return r;
+}
+
+static inline struct pgr_reply *
+pgr_replies_head(struct pgr_replies *q)
+{
+	return q->count == 0 ? NULL : &q->ring[q->head & (q->cap - 1)];
+}
+
+/* i-th from the head, i < count. */
+static inline struct pgr_reply *
+pgr_replies_at(struct pgr_replies *q, uint32_t i)
+{
+	return &q->ring[(q->head + i) & (q->cap - 1)];
+}
+
+static inline void
+pgr_replies_pop(struct pgr_replies *q)
+{
+	q->head++;
+	q->count--;
+}
+
+#endif

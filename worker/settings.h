@@ -1,0 +1,58 @@
+/*
+ * Settings of a session: an immutable, sorted set of (name, value), shared by all clients of this
+ * worker that have equal ones. Two sets are equal when their hashes are.
+ */
+#ifndef PGR_WORKER_SETTINGS_H
+#define PGR_WORKER_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "proto/out.h"
+#include "shm/slot.h"
+
+struct pgr_settings {
+	uint32_t refs;
+	uint32_t len;  /* bytes of text */
+	uint64_t hash; /* 0: the empty set */
+	char text[];   /* "name\0value\0"..., names in lower case, sorted */
+};
+
+/* Call once per process. */
+void pgr_settings_init(const struct pgr_hash_key *key);
+
+struct pgr_settings *pgr_settings_empty(void);
+struct pgr_settings *pgr_settings_ref(struct pgr_settings *s);
+void pgr_settings_unref(struct pgr_settings *s);
+
+/*
+ * A set like s with name = value; takes over the caller's reference to s, returns one. FAIL (54000):
+ * longer than a server connection can remember; s stays the caller's.
+ */
+PGR_MUST enum pgr_rc pgr_settings_with(struct pgr_settings *s, const char *name, const char *value,
+	struct pgr_settings **ret, struct pgr_err *err);
+
+/* The value of name (in lower case), or NULL. */
+const char *pgr_settings_get(const char *text, size_t len, const char *name);
+
+/* Next (name, value); *pos starts as 0. False: no more. */
+bool pgr_settings_next(
+	const char *text, size_t len, size_t *pos, const char **ret_name, const char **ret_value);
+
+/*
+ * Appends the SQL that brings a server connection with the settings of cold to s, see
+ * pgr_params_apply. False: does not fit.
+ */
+bool pgr_settings_difference(
+	const struct pgr_slot_cold *cold, const struct pgr_settings *s, struct pgr_out *out);
+
+/* The server connection has these settings now. */
+void pgr_settings_applied(
+	struct pgr_slot *slot, struct pgr_slot_cold *cold, const struct pgr_settings *s);
+
+/* Does a ParameterStatus of this name tell of a setting that a session can change and that is kept? */
+bool pgr_settings_tracked(const char *name);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * Prepared statements. A statement is its text and declared parameter types; its name on servers is a
+ * keyed hash of these, so equal statements of all clients and workers meet without a shared table.
+ */
+#ifndef PGR_WORKER_STATEMENT_H
+#define PGR_WORKER_STATEMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/rc.h"
+
+#define PGR_STATEMENT_PREFIX "pgr_"
+#define PGR_STATEMENT_NAME 36u /* prefix and 32 hexadecimal digits */
+
+struct pgr_statement {
+	uint32_t refs;
+	uint32_t tail_len;
+	uint64_t tag; /* unnamed ones: what slot.unnamed is compared with; else 0 */
+	struct pgr_hash128 hash;
+	struct pgr_statement *next; /* in its bucket */
+	char name[PGR_STATEMENT_NAME + 1];
+	char tail[]; /* the Parse message behind the name: text, NUL, parameter types */
+};
+
+/* All named statements of this worker. */
+struct pgr_statements *pgr_statements_new(const struct pgr_hash_key *key, uint32_t self);
+
+/* The statement with this tail; one reference is the caller's. NULL: no memory. */
+PGR_MUST struct pgr_statement *pgr_statements_get(
+	struct pgr_statements *all, const char *tail, size_t len);
+
+/* An unnamed statement: in no table, with a tag of its own. */
+PGR_MUST struct pgr_statement *pgr_statements_unnamed(
+	struct pgr_statements *all, const char *tail, size_t len);
+
+/* The server's name of the statement with this hash. */
+void pgr_statement_name(struct pgr_hash128 hash, char ret[PGR_STATEMENT_NAME + 1]);
+
+struct pgr_statement *pgr_statement_ref(struct pgr_statement *st);
+void pgr_statement_unref(struct pgr_statements *all, struct pgr_statement *st);
+
+/* A client's name for a statement. Held by the client's map and by queued replies. */
+struct pgr_named {
+	uint32_t refs;
+	uint32_t hash;
+	struct pgr_statement *statement;
+	char name[];
+};
+
+/* A client's map. NULL is an empty one. */
+struct pgr_names;
+
+struct pgr_named *pgr_names_find(const struct pgr_names *names, const char *name, size_t len);
+
+/* Enters a new name (not yet in the map) and takes over the reference to st. NULL: no memory. */
+PGR_MUST struct pgr_named *pgr_names_add(
+	struct pgr_names **names, const char *name, size_t len, struct pgr_statement *st);
+
+/* Puts back one that was removed, unless the name is taken by now. */
+void pgr_names_restore(struct pgr_names **names, struct pgr_named *named);
+void pgr_names_remove(struct pgr_statements *all, struct pgr_names *names, struct pgr_named *named);
+void pgr_names_clear(struct pgr_statements *all, struct pgr_names **names);
+
+/* The name under which this client knows the statement called server_name; NULL: none. */
+const char *pgr_names_reverse(const struct pgr_names *names, const char *server_name);
+
+struct pgr_named *pgr_named_ref(struct pgr_named *named);
+void pgr_named_unref(struct pgr_statements *all, struct pgr_named *named);
+
+#endif

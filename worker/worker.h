@@ -1,0 +1,243 @@
+/*
+ * A worker: one event loop that serves clients and leases server connections. This header has the
+ * structures that the files of this folder share; each file's own header has its functions.
+ */
+#ifndef PGR_WORKER_WORKER_H
+#define PGR_WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "config/config.h"
+#include "net/loop.h"
+#include "net/sock.h"
+#include "net/stream.h"
+#include "proto/wire.h"
+#include "shm/segment.h"
+#include "shm/stats.h"
+#include "worker/reply.h"
+
+#define PGR_BUFFER 65536u /* one read; what must be in memory whole and is longer gets its own */
+#define PGR_LISTENERS 16
+
+struct pgr_settings;
+struct pgr_statement;
+struct pgr_statements;
+struct pgr_names;
+struct pgr_login;
+struct pgr_dial;
+struct pgr_client;
+struct pgr_server;
+struct pgr_worker;
+
+/* What an event's data points to. */
+enum pgr_watch_kind {
+	PGR_WATCH_LISTENER,
+	PGR_WATCH_POKE,
+	PGR_WATCH_VAULT,
+	PGR_WATCH_CLIENT,
+	PGR_WATCH_SERVER,
+	PGR_WATCH_CANCEL,
+};
+
+struct pgr_watch {
+	enum pgr_watch_kind kind;
+	int fd; /* LISTENER, POKE, VAULT */
+};
+
+/* Why a client keeps its server connection between transactions. */
+#define PGR_PINS(X)                                                                                \
+	X(NONE, "")                                                                                \
+	X(SESSION, "session mode")                                                                 \
+	X(SET, "SET")                                                                              \
+	X(LISTEN, "LISTEN")                                                                        \
+	X(PREPARE, "PREPARE")                                                                      \
+	X(CURSOR, "DECLARE CURSOR WITH HOLD")                                                      \
+	X(LOAD, "LOAD")                                                                            \
+	X(DO, "DO")                                                                                \
+	X(CALL, "CALL")                                                                            \
+	X(TEMP, "temporary object")                                                                \
+	X(UNTRACKED, "prepared statement that is not tracked")
+
+enum pgr_pin {
+#define X(name, text) PGR_PIN_##name##_REASON,
+	PGR_PINS(X)
+#undef X
+};
+const char *pgr_worker_pin_text(enum pgr_pin pin);
+
+/* A pool as this worker knows it. */
+struct pgr_wpool {
+	struct pgr_pool_view view;
+	uint32_t serial; /* of the pool record when we got to know it */
+	uint32_t clients;
+	struct pgr_list waiters; /* of struct pgr_leg.wait, oldest first */
+	uint32_t waiting;
+	uint32_t dials;
+	struct pgr_stats_pool *stats;
+};
+
+/*
+ * A session's way to one server. Unsharded databases have one; several later. The replies that it
+ * owes the client are in the server's queue while it has a server.
+ */
+struct pgr_leg {
+	struct pgr_client *client;
+	struct pgr_wpool *pool;
+	struct pgr_server *server; /* leased, and its descriptor is at hand */
+	pgr_slot_id fetching;      /* leased, the descriptor is on its way from the vault */
+	struct pgr_list wait;      /* in pool->waiters */
+	struct pgr_list run;       /* in worker->runnable: has got what it waited for */
+	uint64_t ticket;
+	pgr_usec wait_since;
+	bool fresh; /* leased, and the settings were not yet compared */
+};
+
+#define PGR_CLIENT_STATES(X)                                                                       \
+	X(STARTUP, "startup")   /* nothing, or a part of the startup packet */                     \
+	X(AUTH, "login")        /* waits for a password message */                                 \
+	X(POOL, "login")        /* waits for the monitor to make its pool */                       \
+	X(GREET, "login")       /* waits for a server connection to be greeted with */             \
+	X(READY, "ready")                                                                          \
+	X(CANCEL, "cancel")     /* a cancel request, kept until it was delivered */                \
+	X(CLOSING, "closing")   /* its last words are being sent */                                \
+	X(DEAD, "dead")         /* freed at the end of the turn */
+
+enum pgr_session {
+#define X(name, text) PGR_SESSION_##name,
+	PGR_CLIENT_STATES(X)
+#undef X
+};
+
+/* What is thrown away of a client's input after it was given an error without a server. */
+enum pgr_discard {
+	PGR_DISCARD_NONE,
+	PGR_DISCARD_REQUEST, /* a simple query, or as below */
+	PGR_DISCARD_SYNC,    /* until the next Sync, which is answered */
+};
+
+struct pgr_client {
+	struct pgr_watch watch;
+	enum pgr_session state;
+	struct pgr_stream io;
+	struct pgr_list all; /* worker->clients or worker->dead */
+	char *in;            /* input that could not be used yet */
+	uint32_t in_len;
+	uint32_t in_cap;
+	uint32_t in_need;  /* bytes that must be there before it is looked at again */
+	uint32_t in_used;  /* of the message in hand: where the next one, or what is left to skip, begins */
+	uint32_t skip;     /* bytes of a message still to come that go where the header went */
+	bool skip_forward; /* to the server; else they are dropped */
+	bool batch;        /* extended messages without their Sync are under way */
+	bool leaving;      /* Terminate was read: goes when its queries are done */
+	bool gone;         /* end of stream was read */
+	bool stalled;      /* input waits for the server to catch up */
+	uint8_t discard;   /* enum pgr_discard */
+	uint8_t pin;       /* enum pgr_pin */
+	uint8_t minor;     /* protocol 3.x */
+	pgr_client_id rec;
+	struct pgr_leg leg;
+	struct pgr_settings *startup; /* as asked for at login */
+	struct pgr_settings *settings; /* in force for this session */
+	struct pgr_names *names;       /* prepared statements by the client's names */
+	struct pgr_statement *unnamed;
+	struct pgr_login *login; /* only until READY */
+	pgr_usec since;          /* last change between idle and busy */
+	pgr_usec query_start;    /* 0: none */
+	pgr_usec xact_start;     /* 0: none */
+};
+
+/* What a server connection is doing for this worker. */
+enum pgr_server_use {
+	PGR_SERVER_PARKED,   /* not ours at the moment */
+	PGR_SERVER_DIALING,
+	PGR_SERVER_LEASED,   /* for server->leg */
+	PGR_SERVER_SETTLING, /* its client left or is done: brought to a clean state, then returned */
+};
+
+/* What the server said since its last ReadyForQuery that decides about pins (back.c). */
+struct pgr_cycle {
+	uint8_t sets;      /* SET and RESET tags */
+	uint8_t others;    /* tags of anything else */
+	uint8_t explained; /* ParameterStatus that tell what a SET did */
+	uint8_t pin;       /* enum pgr_pin: a tag that pins by itself */
+	bool rows;         /* RowDescription or DataRow for the statement in hand */
+	bool discarded;    /* DISCARD ALL */
+	bool deallocated;  /* DEALLOCATE ALL */
+};
+
+struct pgr_server {
+	struct pgr_watch watch;
+	enum pgr_server_use use;
+	struct pgr_stream io;
+	pgr_slot_id slot;
+	uint32_t conn; /* the descriptor is that of this connection */
+	bool registered;
+	struct pgr_wpool *pool;
+	struct pgr_leg *leg;
+	struct pgr_dial *dial;
+	struct pgr_replies replies;
+	char *in; /* an incomplete message */
+	uint32_t in_len;
+	uint32_t skip;     /* bytes of a message still to come */
+	bool skip_forward; /* to the client; else they are dropped */
+	bool batch;        /* extended messages without their Sync were sent */
+	bool skipping;     /* the server ignores everything up to a Sync not yet sent */
+	bool copy_in;      /* the server reads COPY data */
+	bool reset;        /* needs DISCARD ALL before another client */
+	bool rolled_back;  /* ROLLBACK was tried while settling */
+	bool told_fatal;   /* the client has had the server's own last words */
+	bool committing;       /* what runs may end a transaction: not to be cancelled on our account */
+	bool settings_failed; /* what we sent ourselves failed: not fit for use */
+	bool probed;           /* the probe was sent */
+	char status;           /* of the last ReadyForQuery */
+	uint8_t probe;         /* enum pgr_pin: what must be looked for before the slot is free; 0: nothing */
+	struct pgr_cycle cycle;
+	uint32_t unnamed_pending; /* Parse of the unnamed statement in this batch, unanswered */
+	pgr_usec deadline;        /* of settling or dialing; 0: none */
+};
+
+struct pgr_worker {
+	struct pgr_shm *shm;
+	uint32_t self;
+	pgr_usec now;
+	pgr_usec next_tick;
+	struct pgr_loop loop;
+	const struct pgr_config *config;
+	const struct pgr_config_secrets *secrets;
+	uint64_t version;
+	struct pgr_keepalive keepalive;
+	struct pgr_watch poke;
+	struct pgr_watch vault;
+	struct pgr_watch listener[PGR_LISTENERS];
+	uint32_t listeners;
+	bool accepting;
+	pgr_usec accept_after; /* out of descriptors: not before */
+	struct pgr_list clients;
+	struct pgr_list dead;
+	struct pgr_list runnable; /* of struct pgr_leg.run; served after each event */
+	struct pgr_list cancels;  /* of struct pgr_cancel */
+	struct pgr_list dead_cancels;
+	uint32_t waiting;         /* clients that wait, over all pools */
+	struct pgr_wpool **pool;     /* by pool id */
+	struct pgr_server **server;  /* by slot id */
+	uint32_t servers_top;        /* highest slot in server[] + 1 */
+	struct pgr_client *asking[PGR_ASKS]; /* who waits for the answer to each request to the monitor */
+	uint32_t dials_waiting; /* for a login token, an address, or room in the vault's queue */
+	uint32_t *free_recs;
+	uint32_t free_rec_count;
+	uint32_t next_rec;
+	struct pgr_statements *statements;
+	struct pgr_stats_proc *stats;
+	char *buffer;       /* PGR_BUFFER: what is read in one go */
+	struct pgr_vec out; /* towards whoever is being fed; sent before anything else is fed */
+	struct pgr_vec back; /* towards a client whose own input is being read */
+};
+
+/* Runs worker `self` until it is told to stop. Never returns early; the exit code is the result. */
+int pgr_worker_run(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t count, int vault);
+
+#endif
