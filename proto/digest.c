@@ -1,11 +1,11 @@
 /*
  * Hashing for logins. Called by scram.c and secret.c only.
  *
- * OpenSSL's low-level SHA256_ and MD5_ calls are used on purpose: they cannot fail, do not allocate,
- * and do not look up the algorithm at each call as HMAC() and EVP do since OpenSSL 3, which costs
- * more than hashing the 64 bytes that a SCRAM step hashes. PBKDF2 is spelled out over them: it starts
- * each of its HMACs from the two hash states after the key, so an iteration is two compressions,
- * half of what PKCS5_PBKDF2_HMAC() takes.
+ * OpenSSL's low-level SHA256_ and MD5_ calls are used on purpose: they cannot fail, do not
+ * allocate, and do not look up the algorithm at each call as HMAC() and EVP do since OpenSSL 3,
+ * which costs more than hashing the 64 bytes that a SCRAM step hashes. PBKDF2 is spelled out over
+ * them: it starts each of its HMACs from the two hash states after the key, so an iteration is two
+ * compressions, half of what PKCS5_PBKDF2_HMAC() takes.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "proto/digest.h"

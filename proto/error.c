@@ -23,8 +23,8 @@ _Static_assert(PGR_WIRE_HEADER + 2 * 9 + 7 + sizeof(((struct pgr_err *)0)->messa
 	"the longest struct pgr_err");
 
 /*
- * Length of text in an array of cap bytes; where it fills that, a last UTF-8 character that was cut is
- * left out, at which a driver would stumble.
+ * Length of text in an array of cap bytes; where it fills that, a last UTF-8 character that was cut
+ * is left out, at which a driver would stumble.
  */
 static size_t
 whole_characters(const char *text, size_t cap)

@@ -45,8 +45,8 @@ void pgr_error_parse(const char *body, size_t len, struct pgr_error *ret);
 enum pgr_rc pgr_error_to_err(const struct pgr_error *e, struct pgr_err *err);
 
 /*
- * All fields in order, such as for rewriting one. *pos starts as 0. False at the terminator, or where
- * the rest is not well-formed.
+ * All fields in order, such as for rewriting one. *pos starts as 0. False at the terminator, or
+ * where the rest is not well-formed.
  */
 bool pgr_error_next(const char *body, size_t len, size_t *pos, char *ret_code, const char **ret_value);
 

@@ -1,7 +1,7 @@
 /*
- * A bounded writer over the caller's memory. What does not fit is not written and is remembered: the
- * writer of a message looks once, at the end. Header-only; used by the files of this folder and by
- * whoever calls them.
+ * A bounded writer over the caller's memory. What does not fit is not written and is remembered:
+ * the writer of a message looks once, at the end. Header-only; used by the files of this folder and
+ * by whoever calls them.
  */
 #ifndef PGR_PROTO_OUT_H
 #define PGR_PROTO_OUT_H

@@ -3,8 +3,8 @@
  * than the last one.
  *
  * The values are those of a client, and the text is run with the rights of whoever the server
- * connection is logged in as: nothing in a value may end its literal. See the header for why neither
- * backslashes nor bytes beyond ASCII are ever written.
+ * connection is logged in as: nothing in a value may end its literal. See the header for why
+ * neither backslashes nor bytes beyond ASCII are ever written.
  */
 #include "proto/params.h"
 

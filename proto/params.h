@@ -1,11 +1,12 @@
 /*
  * Settings as SQL: one text that makes a server connection's settings those of a session.
  *
- * Settings are applied by pg_catalog.set_config(name, value, false). Values come from startup packets
- * and ParameterStatus, where a list such as search_path is one string ("a, b"); set_config() takes it
- * as that, while SET name = 'a, b' would make it a list of one name. Which settings are lists differs
- * between versions. So SET, which costs a server a third less, is only for the few that are set often
- * and are known to be no such list; a name missing there costs microseconds, not the value.
+ * Settings are applied by pg_catalog.set_config(name, value, false). Values come from startup
+ * packets and ParameterStatus, where a list such as search_path is one string ("a, b");
+ * set_config() takes it as that, while SET name = 'a, b' would make it a list of one name. Which
+ * settings are lists differs between versions. So SET, which costs a server a third less, is only
+ * for the few that are set often and are known to be no such list; a name missing there costs
+ * microseconds, not the value.
  *
  * Quoting does not depend on standard_conforming_strings nor on client_encoding: a value with bytes
  * other than printable ASCII, or with a backslash, goes as hexadecimal digits that the server turns

@@ -2,11 +2,11 @@
  * SCRAM-SHA-256, both sides. Called by worker/ and monitor/ while a connection logs in, and by
  * config/ for stored secrets.
  *
- * Everything that is parsed here comes from somebody who has not proved anything yet, on either side.
- * So each message has a bound before it is looked at, is free of NUL, and is read by a cursor that
- * knows its end; what must be kept goes into fixed arrays through a bounded writer. What depends on a
- * password (keys, proofs) is compared in constant time, and an unknown user runs through the same
- * code as a known one.
+ * Everything that is parsed here comes from somebody who has not proved anything yet, on either
+ * side. So each message has a bound before it is looked at, is free of NUL, and is read by a cursor
+ * that knows its end; what must be kept goes into fixed arrays through a bounded writer. What
+ * depends on a password (keys, proofs) is compared in constant time, and an unknown user runs
+ * through the same code as a known one.
  */
 #include "proto/scram.h"
 
@@ -599,7 +599,7 @@ pgr_scram_client_challenge(struct pgr_scram_client *c, const char *in, size_t le
 	struct pgr_err *err)
 {
 	struct cursor cur = {in, in + len};
-	const char *nonce;
+	const char *nonce = "";
 
 	if (!bounded(in, len, PGR_SCRAM_FINAL_MOST))
 		return malformed(err, "length of server-first-message");

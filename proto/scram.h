@@ -1,7 +1,8 @@
 /*
  * SCRAM-SHA-256 (RFC 5802, RFC 7677, and PostgreSQL's "SASL Authentication"), both sides, as step
- * functions over the caller's memory. Without channel binding: TLS is not there yet, so a client that
- * asks for it is refused. Nothing here allocates but SASLprep, and only for passwords beyond ASCII.
+ * functions over the caller's memory. Without channel binding: TLS is not there yet, so a client
+ * that asks for it is refused. Nothing here allocates but SASLprep, and only for passwords beyond
+ * ASCII.
  *
  * Keys are what costs: PBKDF2 runs only in pgr_scram_derive(). Whoever keeps struct pgr_scram_keys
  * verifies a client, or logs in to a server with the same salt and iterations, for five HMACs.
@@ -61,7 +62,8 @@ size_t pgr_scram_format_secret(const struct pgr_scram_keys *keys, char ret[PGR_S
 
 /*
  * The salt of a user for whom none is stored, known or not: the same at each login, in each worker
- * and after a reload, as long as seed is the same; seed is random and leaves the process tree never.
+ * and after a reload, as long as seed is the same; seed is random and leaves the process tree
+ * never.
  */
 void pgr_scram_salt(const uint8_t seed[PGR_SHA256_LEN], const char *user,
 	uint8_t ret[PGR_SCRAM_SALT_LEN]);
@@ -116,7 +118,8 @@ PGR_MUST enum pgr_rc pgr_scram_server_step(struct pgr_scram_server *s, const cha
 	struct pgr_err *err);
 
 /*
- * The body of SASLInitialResponse: checks that the mechanism is ours and gives the data (NULL: none).
+ * The body of SASLInitialResponse: checks that the mechanism is ours and gives the data (NULL:
+ * none).
  */
 PGR_MUST enum pgr_rc pgr_scram_initial(const char *body, size_t len, const char **ret_data,
 	size_t *ret_len, struct pgr_err *err);

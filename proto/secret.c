@@ -1,9 +1,9 @@
 /*
  * Stored passwords. Called by config/ (what the file says) and by worker/ and monitor/ at logins.
  *
- * Which kind a text is follows PostgreSQL's get_password_type(), but a text that begins like a SCRAM
- * secret and is none is refused: as a clear text password, which PostgreSQL would take it for, it
- * could only be a mistake.
+ * Which kind a text is follows PostgreSQL's get_password_type(), but a text that begins like a
+ * SCRAM secret and is none is refused: as a clear text password, which PostgreSQL would take it
+ * for, it could only be a mistake.
  */
 #include "proto/secret.h"
 

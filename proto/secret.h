@@ -29,8 +29,8 @@ struct pgr_secret {
 
 /*
  * What looks like a stored password is one: "md5" with 32 lower-case hexadecimal digits,
- * "SCRAM-SHA-256$...". FAIL (22023): begins like a SCRAM secret and is none, or is empty; *err never
- * shows the text.
+ * "SCRAM-SHA-256$...". FAIL (22023): begins like a SCRAM secret and is none, or is empty; *err
+ * never shows the text.
  */
 PGR_MUST enum pgr_rc pgr_secret_parse(const char *text, struct pgr_secret *ret, struct pgr_err *err);
 

@@ -3,8 +3,8 @@
  * client, before anything is known about it.
  *
  * Nothing is copied: what is given out are strings inside the packet, so each must be seen to end
- * inside it before it is given out. pgr_startup_parse() does that for all of them; the iterator relies
- * on it.
+ * inside it before it is given out. pgr_startup_parse() does that for all of them; the iterator
+ * relies on it.
  */
 #include "proto/startup.h"
 

@@ -1,7 +1,8 @@
 /*
- * What a client sends before anything else: startup packet, CancelRequest, SSLRequest, GSSENCRequest
- * (PostgreSQL documentation, "Message Formats"; the rules are those of ProcessStartupPacket() in
- * postmaster's backend_startup.c, stricter where that one is lenient). And the `options` parameter.
+ * What a client sends before anything else: startup packet, CancelRequest, SSLRequest,
+ * GSSENCRequest (PostgreSQL documentation, "Message Formats"; the rules are those of
+ * ProcessStartupPacket() in postmaster's backend_startup.c, stricter where that one is lenient).
+ * And the `options` parameter.
  */
 #ifndef PGR_PROTO_STARTUP_H
 #define PGR_PROTO_STARTUP_H

@@ -323,8 +323,9 @@ settled(struct pgr_worker *w)
 int
 pgr_worker_run(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t count, int vault)
 {
-	struct pgr_worker *w = worker_new(shm, self, listeners, count, vault);
+	static struct pgr_worker *w; /* stays reachable: it ends with the process */
 
+	w = worker_new(shm, self, listeners, count, vault);
 	come_alive(w);
 	use_config(w);
 	w->now = pgr_clock_now();

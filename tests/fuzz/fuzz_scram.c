@@ -1,7 +1,7 @@
 /*
- * Logins: proto/scram.h, proto/digest.h (base64) and proto/secret.h. The first byte of the input says
- * which side is attacked; the rest is split into messages at NUL NUL. Nonces are fixed, so that the
- * corpus can hold exchanges that go all the way.
+ * Logins: proto/scram.h, proto/digest.h (base64) and proto/secret.h. The first byte of the input
+ * says which side is attacked; the rest is split into messages at NUL NUL. Nonces are fixed, so
+ * that the corpus can hold exchanges that go all the way.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /*
  * The first packet of a connection: proto/startup.h, and proto/params.h for the settings in it.
- * Input: the bytes of a connection. The length word is put right where it is wrong, so that not every
- * other input ends there.
+ * Input: the bytes of a connection. The length word is put right where it is wrong, so that not
+ * every other input ends there.
  */
 #include "fuzz.h"
 

@@ -1,6 +1,7 @@
 /*
  * base/hash.h: SipHash-2-4 with 128 bits of output against the values that its authors publish (key
- * 00..0f, input 00, 01, ...), and against OpenSSL's implementation for every length up to some blocks.
+ * 00..0f, input 00, 01, ...), and against OpenSSL's implementation for every length up to some
+ * blocks.
  */
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /*
- * What every unit test has around its tests: one suite per program, each test in a process of its own
- * (CK_FORK=no for a debugger), and time enough for a slow machine under sanitizers.
+ * What every unit test has around its tests: one suite per program, each test in a process of its
+ * own (CK_FORK=no for a debugger), and time enough for a slow machine under sanitizers.
  */
 #ifndef PGR_TESTS_UNIT_H
 #define PGR_TESTS_UNIT_H
