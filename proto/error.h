@@ -48,6 +48,7 @@ enum pgr_rc pgr_error_to_err(const struct pgr_error *e, struct pgr_err *err);
  * All fields in order, such as for rewriting one. *pos starts as 0. False at the terminator, or
  * where the rest is not well-formed.
  */
-bool pgr_error_next(const char *body, size_t len, size_t *pos, char *ret_code, const char **ret_value);
+bool pgr_error_next(const char *body, size_t len, size_t *pos, char *ret_code,
+	const char **ret_value);
 
 #endif

@@ -20,8 +20,8 @@
 
 #define SECRET_PREFIX PGR_SCRAM_MECHANISM "$"
 
-_Static_assert(PGR_BASE64_LEN(PGR_SCRAM_SALT_MOST) + PGR_SCRAM_NONCE_MOST + 2 * PGR_SCRAM_NONCE_LEN + 32
-		+ PGR_SCRAM_FIRST_MOST + PGR_SCRAM_FINAL_MOST + 2 <= PGR_SCRAM_AUTH_MOST,
+_Static_assert(PGR_BASE64_LEN(PGR_SCRAM_SALT_MOST) + PGR_SCRAM_NONCE_MOST
+		+ 2 * PGR_SCRAM_NONCE_LEN + 32 + PGR_SCRAM_FIRST_MOST + PGR_SCRAM_FINAL_MOST + 2 <= PGR_SCRAM_AUTH_MOST,
 	"AuthMessage of the longest messages");
 
 struct cursor {
@@ -192,7 +192,8 @@ pgr_scram_format_secret(const struct pgr_scram_keys *keys, char ret[PGR_SCRAM_SE
 }
 
 void
-pgr_scram_salt(const uint8_t seed[PGR_SHA256_LEN], const char *user, uint8_t ret[PGR_SCRAM_SALT_LEN])
+pgr_scram_salt(const uint8_t seed[PGR_SHA256_LEN], const char *user,
+	uint8_t ret[PGR_SCRAM_SALT_LEN])
 {
 	uint8_t sum[PGR_SHA256_LEN];
 

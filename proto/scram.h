@@ -89,7 +89,7 @@ struct pgr_scram_server {
 	const struct pgr_scram_keys *keys[PGR_SCRAM_PASSWORDS];
 	unsigned n_keys;
 	unsigned matched;   /* after OK: which of keys[] it was */
-	uint8_t client_key[PGR_SHA256_LEN]; /* after OK: from the proof; logs in elsewhere as this user */
+	uint8_t client_key[PGR_SHA256_LEN]; /* after OK: from the proof; good for a login as user */
 	const char *out;    /* after AGAIN and OK: the data to send; lies in this struct */
 	size_t out_len;
 	char nonce[2 * PGR_SCRAM_NONCE_LEN]; /* our half; made at the first step unless it is there */
@@ -127,7 +127,7 @@ PGR_MUST enum pgr_rc pgr_scram_initial(const char *body, size_t len, const char 
 /* ---- the client's side ---- */
 
 struct pgr_scram_client {
-	struct pgr_scram_keys wanted; /* after the challenge: salt and iterations of the server, no keys */
+	struct pgr_scram_keys wanted; /* after the challenge: the server's salt and iterations */
 	const char *out;              /* the data to send; lies in this struct */
 	size_t out_len;
 	char nonce[PGR_SCRAM_NONCE_LEN + 1];
@@ -162,7 +162,7 @@ PGR_MUST enum pgr_rc pgr_scram_client_keys(const struct pgr_scram_client *c, con
 /* out is the data of SASLResponse. keys: as wanted (asserted). */
 void pgr_scram_client_prove(struct pgr_scram_client *c, const struct pgr_scram_keys *keys);
 
-/* in: data of AuthenticationSASLFinal. OK: the server knows our password too. FAIL: 28P01 or 08P01. */
+/* in: data of AuthenticationSASLFinal. OK: the server knows the password too. FAIL: 28P01, 08P01. */
 PGR_MUST enum pgr_rc pgr_scram_client_verify(const struct pgr_scram_client *c, const char *in,
 	size_t len, struct pgr_err *err);
 

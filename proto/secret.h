@@ -32,10 +32,12 @@ struct pgr_secret {
  * "SCRAM-SHA-256$...". FAIL (22023): begins like a SCRAM secret and is none, or is empty; *err
  * never shows the text.
  */
-PGR_MUST enum pgr_rc pgr_secret_parse(const char *text, struct pgr_secret *ret, struct pgr_err *err);
+PGR_MUST enum pgr_rc pgr_secret_parse(const char *text, struct pgr_secret *ret,
+	struct pgr_err *err);
 
 /* Is this the password? Costs a PBKDF2 run for a SCRAM secret. */
-bool pgr_secret_check_plain(const struct pgr_secret *secret, const char *user, const char *password);
+bool pgr_secret_check_plain(const struct pgr_secret *secret, const char *user,
+	const char *password);
 
 /*
  * The answer to AuthenticationMD5Password with this salt: "md5" and 32 digits, and NUL. False: a

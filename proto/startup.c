@@ -65,7 +65,8 @@ parse_cancel(const char *packet, size_t size, struct pgr_startup *s, struct pgr_
 }
 
 static enum pgr_rc
-parse_encryption(enum pgr_startup_kind kind, size_t size, struct pgr_startup *s, struct pgr_err *err)
+parse_encryption(enum pgr_startup_kind kind, size_t size, struct pgr_startup *s,
+	struct pgr_err *err)
 {
 	if (size != FIXED)
 		return pgr_err_set(err, "08P01", "invalid length of encryption request packet");
@@ -139,7 +140,7 @@ take_param(struct pgr_startup *s, const char *name, const char *value, struct pg
 	return PGR_OK;
 }
 
-/* Names of settings do not heed case. The number of pairs is bounded, so the square of it is too. */
+/* Names of settings do not heed case. The number of pairs is bounded, and so is its square. */
 static bool
 seen_before(const char *pairs, const char *name)
 {

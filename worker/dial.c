@@ -543,7 +543,7 @@ read_login(struct pgr_worker *w, struct pgr_server *s)
 
 	while (s->dial != NULL && s->io.readable) {
 		size_t have = s->in_len;
-		size_t used;
+		size_t used = 0;
 		size_t n;
 		enum pgr_rc rc;
 

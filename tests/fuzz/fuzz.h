@@ -1,4 +1,4 @@
-/* What every fuzzer needs: inputs of exactly their size on the heap, and a check that is always on. */
+/* What every fuzzer needs: inputs of exactly their size on the heap, and checks that stay on. */
 #ifndef PGR_TESTS_FUZZ_H
 #define PGR_TESTS_FUZZ_H
 

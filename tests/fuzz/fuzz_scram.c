@@ -19,8 +19,9 @@ make_keys(void)
 	struct pgr_err err;
 
 	if (right.iterations == 0)
-		FUZZ_CHECK(pgr_scram_derive("pencil", (const uint8_t *)"0123456789abcdef", 16, 1, &right, &err)
-			   == PGR_OK);
+		FUZZ_CHECK(pgr_scram_derive("pencil", (const uint8_t *)"0123456789abcdef", 16, 1,
+				   &right, &err)
+			== PGR_OK);
 }
 
 static void

@@ -26,7 +26,8 @@ parse(const char *body, size_t len, char **ret_heap)
 
 START_TEST(test_error_write_gives_the_fields_in_order)
 {
-	static const char want[] = "E\0\0\0\x3fSFATAL\0VFATAL\0C53300\0Mtoo many clients\0Hraise max_clients\0";
+	static const char want[] = "E\0\0\0\x3fSFATAL\0VFATAL\0C53300\0"
+				   "Mtoo many clients\0Hraise max_clients\0";
 	struct pgr_err err;
 	struct pgr_out out;
 	char buf[PGR_ERROR_MOST];
@@ -195,7 +196,8 @@ END_TEST
 
 START_TEST(test_error_parse_c3_bad_sqlstates_are_not_passed_on)
 {
-	static const char *const bad[] = {"C", "C1", "C280", "C28P011", "C28p01", "C28 01", "C\xff\xff\xff\xff\xff"};
+	static const char *const bad[] = {"C", "C1", "C280", "C28P011", "C28p01", "C28 01",
+		"C\xff\xff\xff\xff\xff"};
 	char *heap;
 
 	for (size_t i = 0; i < PGR_COUNT_OF(bad); i++) {

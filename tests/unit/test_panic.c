@@ -109,7 +109,8 @@ START_TEST(test_panic_crashpoint_with_a_file_fires_once)
 	ck_assert_int_eq(in_child(crash_point), 0);
 }
 END_TEST
-#define CRASH_TESTS , test_panic_crashpoint_fires_only_when_armed, test_panic_crashpoint_with_a_file_fires_once
+#define CRASH_TESTS \
+	, test_panic_crashpoint_fires_only_when_armed, test_panic_crashpoint_with_a_file_fires_once
 #else
 #define CRASH_TESTS
 #endif
