@@ -368,8 +368,8 @@ static enum pgr_rc
 server_first(struct pgr_scram_server *s, const char *in, size_t len, struct pgr_err *err)
 {
 	struct cursor c = {in, in + len};
-	const char *nonce;
-	size_t nonce_len;
+	const char *nonce = NULL;
+	size_t nonce_len = 0;
 
 	if (!bounded(in, len, PGR_SCRAM_FIRST_MOST))
 		return malformed(err, "length of client-first-message");
