@@ -73,14 +73,15 @@ check_sizes(struct pgr_load *load, const char *path, const struct pgr_node *at,
 	struct pgr_complaint complaint;
 
 	if (pooling->min_pool_size > pooling->pool_size) {
-		pgr_complaint_set(&complaint, "%s: min_pool_size (%u) is more than pool_size (%u)", path,
-			pooling->min_pool_size, pooling->pool_size);
+		pgr_complaint_set(&complaint, "%s: min_pool_size (%u) is more than pool_size (%u)",
+			path, pooling->min_pool_size, pooling->pool_size);
 		pgr_load_complain(load, at, &complaint);
 	}
 	if (pooling->pool_size + pooling->reserve_pool_size > PGR_CONFIG_PLACES_MAX) {
 		pgr_complaint_set(&complaint,
-			"%s: pool_size (%u) and reserve_pool_size (%u) are more than %u together", path,
-			pooling->pool_size, pooling->reserve_pool_size, PGR_CONFIG_PLACES_MAX);
+			"%s: pool_size (%u) and reserve_pool_size (%u) are more than %u together",
+			path, pooling->pool_size, pooling->reserve_pool_size,
+			PGR_CONFIG_PLACES_MAX);
 		pgr_load_complain(load, at, &complaint);
 	}
 }
@@ -178,7 +179,8 @@ check_admins(struct pgr_load *load, const char *name, struct pgr_config_list lis
 		memcpy(&ref, load->block.data + list.off + i * sizeof(ref), sizeof(ref));
 		if (has_user(load, load->block.data + ref.off))
 			continue;
-		pgr_complaint_set(&complaint, "there is no user \"%s\"", load->block.data + ref.off);
+		pgr_complaint_set(
+			&complaint, "there is no user \"%s\"", load->block.data + ref.off);
 		pgr_load_complain_key(load, key, at, &complaint);
 	}
 }
@@ -206,7 +208,8 @@ check_listens(struct pgr_load *load)
 		for (uint32_t j = 0; j < i; j++) {
 			if (!listen_equal(load, &all[i], &all[j]))
 				continue;
-			pgr_complaint_set(&complaint, "address %u is the same as address %u", i + 1, j + 1);
+			pgr_complaint_set(
+				&complaint, "address %u is the same as address %u", i + 1, j + 1);
 			pgr_load_complain_key(load, key, at, &complaint);
 		}
 	}

@@ -1,6 +1,6 @@
 /*
- * How config/ says what is wrong: a complaint is a message and a suggestion; with a place it becomes
- * an error in the list.
+ * How config/ says what is wrong: a complaint is a message and a suggestion; with a place it
+ * becomes an error in the list.
  */
 #ifndef PGR_CONFIG_COMPLAIN_H
 #define PGR_CONFIG_COMPLAIN_H

@@ -97,7 +97,10 @@ struct pgr_config_secret {
 	pgr_sref text;
 };
 
-/* Where to listen. host: a numeric address or a name without brackets, or the directory of a Unix socket. */
+/*
+ * Where to listen. host: a numeric address or a name, without brackets, or the directory of a Unix
+ * socket.
+ */
 struct pgr_config_listen {
 	pgr_cref host; /* off 0: nothing here (http: null) */
 	uint16_t port; /* for a directory: of .s.PGSQL.<port> */
@@ -105,8 +108,8 @@ struct pgr_config_listen {
 };
 
 /*
- * The keys of `defaults:`, which databases and partly users may set too. Durations are microseconds;
- * 0 turns a timeout or limit off where the table says so.
+ * The keys of `defaults:`, which databases and partly users may set too. Durations are
+ * microseconds; 0 turns a timeout or limit off where the table says so.
  */
 struct pgr_config_pooling {
 	enum pgr_config_pool_mode pool_mode;
@@ -150,7 +153,7 @@ struct pgr_config_db {
 	pgr_cref name;
 	pgr_cref dbname;                   /* on the server; off 0: the name that the client gave */
 	pgr_cref user;                     /* who logs in to the server; off 0: the client's user */
-	struct pgr_config_secret password; /* of whoever logs in; NONE: the entry in users; never SCRAM */
+	struct pgr_config_secret password; /* of that login; NONE: that of users; no SCRAM */
 	struct pgr_config_list servers;    /* of struct pgr_config_server, at least one */
 	bool is_pattern;                   /* name has a `*` */
 	uint64_t set;                      /* which pooling keys stand in this database itself */
@@ -167,8 +170,8 @@ struct pgr_config_user {
 
 struct pgr_config {
 	uint32_t magic;
-	uint32_t size; /* bytes of the whole block */
-	uint32_t db_exact;              /* the first ones of dbs, sorted by name; then the patterns */
+	uint32_t size;                  /* bytes of the whole block */
+	uint32_t db_exact;              /* so many of dbs are names; the rest are patterns */
 	uint32_t workers;               /* 0: auto, as many as cores */
 	struct pgr_config_list dbs;     /* of struct pgr_config_db */
 	struct pgr_config_list users;   /* of struct pgr_config_user, sorted by name */
@@ -220,7 +223,7 @@ struct pgr_config_pair {
 PGR_MUST enum pgr_rc pgr_config_load(
 	const char *path, struct pgr_config_pair *ret, struct pgr_config_errors *errors);
 
-/* The same from memory; name is what errors call it. Reads no file: include and password_file fail. */
+/* The same from memory; errors call it name. Reads no file: include and password_file fail. */
 PGR_MUST enum pgr_rc pgr_config_load_text(const char *name, const char *text, size_t len,
 	struct pgr_config_pair *ret, struct pgr_config_errors *errors);
 
@@ -256,7 +259,7 @@ bool pgr_config_match(const char *pattern, const char *name);
 /* One setting as `show config` has it. Texts live until the callback returns. */
 struct pgr_config_setting {
 	const char *path;     /* "defaults.pool_size", "databases.app.user" */
-	const char *value;    /* as one would write it in the file; passwords: "(hidden)" or "null" */
+	const char *value;    /* as one would write it; passwords: "(hidden)" or "null" */
 	const char *fallback; /* the built-in default */
 	bool needs_restart;   /* a reload does not apply a change */
 };
@@ -268,8 +271,8 @@ void pgr_config_each(const struct pgr_config *cfg, pgr_config_on_setting *on_set
 
 struct pgr_config_change {
 	const char *path;
-	const char *from; /* NULL: added as a whole; "default": was not set there; "(changed)" in to: a secret */
-	const char *to;   /* NULL: removed as a whole */
+	const char *from; /* NULL: added as a whole; "default": was not set there */
+	const char *to;   /* NULL: removed as a whole; "(changed)": a secret */
 	bool needs_restart;
 };
 
@@ -282,7 +285,7 @@ typedef void pgr_config_on_change(void *arg, const struct pgr_config_change *cha
 size_t pgr_config_diff(const struct pgr_config_pair *from, const struct pgr_config_pair *to,
 	pgr_config_on_change *on_change, void *arg);
 
-/* `databases.app.pool_size: 20 -> 40`, `listen: ... (needs a restart)`; returns the length as snprintf. */
+/* `databases.app.pool_size: 20 -> 40`, `listen: ... (needs a restart)`; returns as snprintf. */
 int pgr_config_change_text(const struct pgr_config_change *change, char *buf, size_t size);
 
 enum pgr_config_format {

@@ -90,7 +90,7 @@ list_equal(const struct pgr_key *key, const struct pgr_section *a, const void *f
 		return false;
 	for (uint32_t i = 0; i < la.n; i++)
 		if (!item_equal(key, a, pgr_config_item(a->cfg, la, i, size), b,
-				pgr_config_item(b->cfg, lb, i, size)))
+			    pgr_config_item(b->cfg, lb, i, size)))
 			return false;
 	return true;
 }
@@ -201,11 +201,12 @@ diff_entities(struct differ *differ, unsigned where, const struct pgr_config_pai
 	while (true) {
 		bool have_a = entity_at(from, where, i, &a, &x);
 		bool have_b = entity_at(to, where, j, &b, &y);
-		int order = !have_a ? 1 : !have_b ? -1
-			: where == PGR_IN_DATABASE ? pgr_pattern_compare(x, y) : strcmp(x, y);
+		int order = have_a ? -1 : 1;
 
 		if (!have_a && !have_b)
 			return;
+		if (have_a && have_b)
+			order = where == PGR_IN_DATABASE ? pgr_pattern_compare(x, y) : strcmp(x, y);
 		if (order < 0)
 			tell(differ, a.path, "", NULL, false);
 		else if (order > 0)
@@ -247,5 +248,6 @@ pgr_config_change_text(const struct pgr_config_change *change, char *buf, size_t
 		return snprintf(buf, size, "%s: removed", change->path);
 	if (strcmp(change->to, "(changed)") == 0)
 		return snprintf(buf, size, "%s: (changed)%s", change->path, restart);
-	return snprintf(buf, size, "%s: %s -> %s%s", change->path, change->from, change->to, restart);
+	return snprintf(
+		buf, size, "%s: %s -> %s%s", change->path, change->from, change->to, restart);
 }

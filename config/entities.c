@@ -41,11 +41,8 @@ load_server(struct pgr_load *load, const char *path, const struct pgr_key *key,
 	const struct pgr_node *node, struct pgr_config_server *server)
 {
 	const struct pgr_node *seen[PGR_KEYS_MAX] = {NULL};
-	struct pgr_scope scope = {.where = PGR_IN_SERVER,
-		.prefix = "",
-		.path = path,
-		.self = server,
-		.seen = seen};
+	struct pgr_scope scope = {
+		.where = PGR_IN_SERVER, .prefix = "", .path = path, .self = server, .seen = seen};
 
 	pgr_load_fallbacks(load, &scope);
 	if (node->kind != PGR_NODE_MAP) {
@@ -78,7 +75,8 @@ pgr_load_servers(struct pgr_load *load, struct pgr_scope *scope, const struct pg
 	for (const struct pgr_node *item = node->first; item != NULL; item = item->next)
 		load_server(load, path, key, item, &server);
 	if (node->count > 1)
-		return complain(load, node, scope->path, "more than one server is not supported yet");
+		return complain(
+			load, node, scope->path, "more than one server is not supported yet");
 	list.off = pgr_block_add(&load->block, &server, sizeof(server));
 	memcpy(pgr_key_field(key, scope->self), &list, sizeof(list));
 }
@@ -120,8 +118,8 @@ is_virtual(const char *name)
 
 /* Room for one more element; NULL: told. Grows by doubling. */
 static void *
-draft_room(struct pgr_load *load, void *drafts, size_t count, size_t size,
-	const struct pgr_node *at)
+draft_room(
+	struct pgr_load *load, void *drafts, size_t count, size_t size, const struct pgr_node *at)
 {
 	void *more;
 

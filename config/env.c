@@ -40,22 +40,24 @@ name_len(const char *p, const char *end)
 {
 	size_t n = 0;
 
-	while (p + n < end && (p[n] == '_' || (p[n] >= 'A' && p[n] <= 'Z') ||
-			(p[n] >= 'a' && p[n] <= 'z') || (n > 0 && p[n] >= '0' && p[n] <= '9')))
+	while (p + n < end &&
+		(p[n] == '_' || (p[n] >= 'A' && p[n] <= 'Z') || (p[n] >= 'a' && p[n] <= 'z') ||
+			(n > 0 && p[n] >= '0' && p[n] <= '9')))
 		n++;
 	return n;
 }
 
 /* p: behind `${`. */
 static bool
-parse_reference(const char *p, const char *end, struct reference *ret,
-	struct pgr_complaint *complaint)
+parse_reference(
+	const char *p, const char *end, struct reference *ret, struct pgr_complaint *complaint)
 {
 	size_t n = name_len(p, end);
 	const char *brace = memchr(p, '}', (size_t)(end - p));
 
 	if (n == 0 || n > NAME_MAX_LEN || brace == NULL) {
-		pgr_complaint_set(complaint, "\"${\" is not followed by the name of a variable and \"}\"");
+		pgr_complaint_set(
+			complaint, "\"${\" is not followed by the name of a variable and \"}\"");
 		pgr_complaint_suggest(complaint, "write $${ for the characters themselves");
 		return false;
 	}

@@ -123,7 +123,7 @@ pgr_config_errors_print(const struct pgr_config_errors *errors, FILE *out)
 
 #define GUESS_MAX 48
 
-/* Edits (insert, delete, change, swap of neighbours) that make a into b; one row of the matrix at a time. */
+/* Edits (insert, delete, change, swap of neighbours) that make a into b, row by row. */
 static size_t
 edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -168,7 +168,8 @@ pgr_guess_offer(struct pgr_guess *guess, const char *name)
 	distance = edit_distance(guess->given, guess->len, name, len);
 	if (guess->len >= 3 && strncmp(guess->given, name, guess->len) == 0)
 		distance = 1; /* the beginning of the word */
-	if (distance <= PGR_MAX(len / 3, (size_t)1) && distance < len && distance < guess->distance) {
+	if (distance <= PGR_MAX(len / 3, (size_t)1) && distance < len &&
+		distance < guess->distance) {
 		guess->distance = distance;
 		guess->best = name;
 	}

@@ -1,7 +1,7 @@
 /*
- * Files of a configuration: the one given, those it includes, files of passwords. Each is read once,
- * must be a regular file, and counts against a limit. Paths in a file are relative to that file.
- * What was read is overwritten before the memory is given back.
+ * Files of a configuration: the one given, those it includes, files of passwords. Each is read
+ * once, must be a regular file, and counts against a limit. Paths in a file are relative to that
+ * file. What was read is overwritten before the memory is given back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -90,8 +90,8 @@ read_file(const char *path, size_t most, struct content *content, struct pgr_com
 }
 
 static void
-complain_file(struct pgr_load *load, const char *path, const struct pgr_node *at,
-	const char *message)
+complain_file(
+	struct pgr_load *load, const char *path, const struct pgr_node *at, const char *message)
 {
 	struct pgr_complaint complaint;
 
@@ -187,12 +187,20 @@ relative_to(struct pgr_load *load, const struct pgr_node *node, bool escape)
 	return path;
 }
 
+/* A folder that is not there holds nothing; one that cannot be read must not look as if. */
+static int
+on_glob_error(const char *path, int why)
+{
+	(void)path;
+	return why != ENOENT && why != ENOTDIR;
+}
+
 /* A pattern may find nothing; a plain name that is not there is a mistake. */
 static void
 include_glob(struct pgr_load *load, const char *pattern, const struct pgr_node *at)
 {
 	glob_t found;
-	int rc = glob(pattern, 0, NULL, &found);
+	int rc = glob(pattern, 0, on_glob_error, &found);
 
 	if (rc == GLOB_NOMATCH && strpbrk(at->text, "*?[") == NULL)
 		complain_file(load, pattern, at, "there is no such file");
@@ -284,7 +292,8 @@ pgr_load_password_file(
 		return NULL;
 	}
 	if ((content.stat.st_mode & (S_IROTH | S_IWOTH)) != 0)
-		complain_file(load, path, node, "everybody may read or write this file of a password");
+		complain_file(
+			load, path, node, "everybody may read or write this file of a password");
 	else if (!cut_line(&content))
 		complain_file(load, path, node, "must hold one line with a password");
 	else

@@ -128,7 +128,10 @@ static const struct pgr_key_word roles[] = {
 	{NULL, 0, NULL},
 };
 
-/* Where the value goes; `of` names the struct, `field` the member that types the row. */
+/* Rows of a table, some a little longer than lines of code. */
+/* clang-format off */
+
+/* Where the value goes. */
 #define CONFIG(field) .home = PGR_HOME_CONFIG, .offset = offsetof(struct pgr_config, field)
 #define POOLING(field) .home = PGR_HOME_POOLING, .offset = offsetof(struct pgr_config_pooling, field)
 #define DB(field) .home = PGR_HOME_DB, .offset = offsetof(struct pgr_config_db, field)
@@ -371,6 +374,8 @@ const struct pgr_key pgr_keys[] = {
 		SERVER(weight), .max = 10000)
 	LATER("tls", ABSENT, PGR_IN_SERVER, "null", TLS, "TLS towards this server.")
 };
+
+/* clang-format on */
 
 const size_t pgr_keys_count = PGR_COUNT_OF(pgr_keys);
 _Static_assert(PGR_COUNT_OF(pgr_keys) <= PGR_KEYS_MAX, "seen[] of the loader has room for each");

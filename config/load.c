@@ -2,7 +2,8 @@
  * Loading: from a file or a text to the two blocks. This file walks mappings against the table of
  * keys and puts the blocks together; set.c stores single values, entities.c reads databases and
  * users, files.c opens files, check.c judges the whole. Called by master (start, reload) and by
- * pgroutectl check. Every error is kept and reading goes on; only without any does a block come out.
+ * pgroutectl check. Every error is kept and reading goes on; only without any does a block come
+ * out.
  */
 #include "config/load.h"
 
@@ -41,12 +42,12 @@ kind_name(const struct pgr_node *node)
 }
 
 void
-pgr_load_wrong_type(
-	struct pgr_load *load, const struct pgr_key *key, const struct pgr_node *node)
+pgr_load_wrong_type(struct pgr_load *load, const struct pgr_key *key, const struct pgr_node *node)
 {
 	struct pgr_complaint complaint;
 
-	pgr_complaint_set(&complaint, "must be %s, not %s", pgr_key_type_name(key), kind_name(node));
+	pgr_complaint_set(
+		&complaint, "must be %s, not %s", pgr_key_type_name(key), kind_name(node));
 	pgr_load_complain_key(load, key, node, &complaint);
 }
 
@@ -78,18 +79,20 @@ suggest_key(const struct pgr_scope *scope, const char *name, struct pgr_complain
 	for (size_t i = 0; i < pgr_keys_count; i++) {
 		const struct pgr_key *key = &pgr_keys[i];
 
-		if ((key->where & scope->where) != 0 && strncmp(key->name, scope->prefix, prefix) == 0 &&
+		if ((key->where & scope->where) != 0 &&
+			strncmp(key->name, scope->prefix, prefix) == 0 &&
 			strchr(key->name + prefix, '.') == NULL)
 			pgr_guess_offer(&guess, key->name + prefix);
 	}
 	for (unsigned where = PGR_IN_GLOBAL; where <= PGR_IN_SERVER; where <<= 1)
 		if (where != scope->where && pgr_key_find(where, name) != NULL)
-			return pgr_complaint_suggest(complaint, "it belongs into %s", place_name(where));
+			return pgr_complaint_suggest(
+				complaint, "it belongs into %s", place_name(where));
 	if (guess.best != NULL)
 		pgr_complaint_suggest(complaint, "did you mean \"%s\"?", guess.best);
 }
 
-/* A word without a value may be a misplaced password: it is repeated only when it resembles a key. */
+/* A word without a value may be a misplaced password: it is shown only if it resembles a key. */
 static void
 complain_unknown(struct pgr_load *load, const struct pgr_scope *scope, const struct pgr_node *at,
 	const struct pgr_node *node)
@@ -103,7 +106,8 @@ complain_unknown(struct pgr_load *load, const struct pgr_scope *scope, const str
 	if (pgr_node_is_null(node) && guess.suggestion[0] == '\0')
 		pgr_complaint_set(&complaint, "unknown key%s%.100s", in, scope->path);
 	else
-		pgr_complaint_set(&complaint, "unknown key \"%.60s\"%s%.100s", at->text, in, scope->path);
+		pgr_complaint_set(
+			&complaint, "unknown key \"%.60s\"%s%.100s", at->text, in, scope->path);
 	pgr_complaint_suggest(&complaint, "%s", guess.suggestion);
 	pgr_load_complain(load, at, &complaint);
 }
@@ -255,7 +259,8 @@ load_control_fallback(struct pgr_load *load)
 	if (folder != NULL && folder[0] == '/')
 		snprintf(path, sizeof(path), "%.400s/pgroute/control.sock", folder);
 	else
-		snprintf(path, sizeof(path), "/run/user/%u/pgroute/control.sock", (unsigned)geteuid());
+		snprintf(path, sizeof(path), "/run/user/%u/pgroute/control.sock",
+			(unsigned)geteuid());
 	load->cfg.control.off = pgr_block_add_text(&load->block, path);
 }
 
@@ -318,8 +323,8 @@ static void
 add_users(struct pgr_load *load)
 {
 	for (size_t i = 0; i < load->user_count; i++) {
-		uint32_t off =
-			pgr_block_add(&load->block, &load->users[i].user, sizeof(struct pgr_config_user));
+		uint32_t off = pgr_block_add(
+			&load->block, &load->users[i].user, sizeof(struct pgr_config_user));
 
 		if (i == 0)
 			load->cfg.users.off = off;

@@ -1,6 +1,6 @@
 /*
- * The reference of all keys, from the table of keys: docs/SETTINGS.md and pgroute.yaml(5). Called by
- * reference_main.c at build time; tests compare docs/SETTINGS.md with what comes out here.
+ * The reference of all keys, from the table of keys: docs/SETTINGS.md and pgroute.yaml(5). Called
+ * by reference_main.c at build time; tests compare docs/SETTINGS.md with what comes out here.
  */
 #include <string.h>
 
@@ -46,13 +46,12 @@ static const char *const values_text[] = {
 	"until then only the default and what means off are accepted.",
 };
 
-static const char example[] =
-	"listen: [\"0.0.0.0:6432\"]\n"
-	"databases:\n"
-	"  app:\n"
-	"    servers: [{host: 10.0.0.1}]\n"
-	"users:\n"
-	"  app: {password: \"${APP_PASSWORD}\"}\n";
+static const char example[] = "listen: [\"0.0.0.0:6432\"]\n"
+			      "databases:\n"
+			      "  app:\n"
+			      "    servers: [{host: 10.0.0.1}]\n"
+			      "users:\n"
+			      "  app: {password: \"${APP_PASSWORD}\"}\n";
 
 /* Text with `code` in it, as the format has it. */
 static void
@@ -134,8 +133,8 @@ range_text(const struct pgr_key *key, char *buf, size_t size)
 
 	pgr_value_format(key, key->min, least, sizeof(least));
 	pgr_value_format(key, key->max, most, sizeof(most));
-	snprintf(buf, size, "%s, %s to %s%s", pgr_key_type_name(key), key->min == 0 ? "0" : least, most,
-		(key->flags & PGR_KEY_ZERO_OFF) != 0 ? ", or 0 for off" : "");
+	snprintf(buf, size, "%s, %s to %s%s", pgr_key_type_name(key), key->min == 0 ? "0" : least,
+		most, (key->flags & PGR_KEY_ZERO_OFF) != 0 ? ", or 0 for off" : "");
 }
 
 static void
@@ -248,16 +247,20 @@ write_head(const struct writer *w)
 {
 	if (w->format == PGR_CONFIG_MD) {
 		fputs("# Settings\n\n<!-- Generated from config/keys.c by config/reference_main.c; do not "
-		      "edit. -->\n\n", w->out);
-		write_paragraph(w, "Every key of pgroute's configuration file, `/etc/pgroute/pgroute.yaml` "
+		      "edit. -->\n\n",
+			w->out);
+		write_paragraph(w,
+			"Every key of pgroute's configuration file, `/etc/pgroute/pgroute.yaml` "
 			"unless `-c` names another. The whole of a small one:");
 		fprintf(w->out, "```yaml\n%s```\n", example);
 		return;
 	}
 	fputs(".\\\" Generated from config/keys.c by config/reference_main.c; do not edit.\n"
 	      ".TH PGROUTE.YAML 5 \"\" \"pgroute " PGR_VERSION "\" \"File formats\"\n"
-	      ".SH NAME\npgroute.yaml \\- configuration file of pgroute\n.SH DESCRIPTION\n", w->out);
-	write_paragraph(w, "Every key of pgroute's configuration file, `/etc/pgroute/pgroute.yaml` unless "
+	      ".SH NAME\npgroute.yaml \\- configuration file of pgroute\n.SH DESCRIPTION\n",
+		w->out);
+	write_paragraph(w,
+		"Every key of pgroute's configuration file, `/etc/pgroute/pgroute.yaml` unless "
 		"`-c` names another. It is written in YAML. The whole of a small one:");
 	fputs(".PP\n.nf\n.RS\n", w->out);
 	write_text(w, example);

@@ -17,7 +17,8 @@ field_of(const struct pgr_scope *scope, const struct pgr_key *key)
 {
 	if (key->home == PGR_HOME_NONE)
 		return NULL;
-	return pgr_key_field(key, key->home == PGR_HOME_POOLING ? (void *)scope->pooling : scope->self);
+	return pgr_key_field(
+		key, key->home == PGR_HOME_POOLING ? (void *)scope->pooling : scope->self);
 }
 
 static void
@@ -80,8 +81,8 @@ store_number(const struct pgr_key *key, void *field, uint64_t value)
 
 /* Quotes make a text of a number or a truth, unless a variable was put between them. */
 static void
-set_number(struct pgr_load *load, const struct pgr_key *key, void *field,
-	const struct pgr_node *node)
+set_number(
+	struct pgr_load *load, const struct pgr_key *key, void *field, const struct pgr_node *node)
 {
 	bool strict = key->type == PGR_KEY_BOOL || key->type == PGR_KEY_INT;
 	struct pgr_complaint complaint;
@@ -113,7 +114,8 @@ check_text(struct pgr_load *load, const struct pgr_key *key, const struct pgr_no
 		return false;
 	}
 	if (node->len > most) {
-		pgr_complaint_set(&complaint, "is longer than %llu bytes", (unsigned long long)most);
+		pgr_complaint_set(
+			&complaint, "is longer than %llu bytes", (unsigned long long)most);
 		pgr_load_complain_key(load, key, node, &complaint);
 		return false;
 	}
@@ -167,8 +169,8 @@ store_list(struct pgr_load *load, void *field, const void *elements, uint32_t co
 }
 
 static void
-set_texts(struct pgr_load *load, const struct pgr_key *key, void *field,
-	const struct pgr_node *node)
+set_texts(
+	struct pgr_load *load, const struct pgr_key *key, void *field, const struct pgr_node *node)
 {
 	const struct pgr_node *item;
 	pgr_cref *texts;
@@ -209,8 +211,8 @@ read_address(struct pgr_load *load, const struct pgr_key *key, const struct pgr_
 }
 
 static void
-set_address(struct pgr_load *load, const struct pgr_key *key, void *field,
-	const struct pgr_node *node)
+set_address(
+	struct pgr_load *load, const struct pgr_key *key, void *field, const struct pgr_node *node)
 {
 	struct pgr_config_listen listen = {0};
 
@@ -222,8 +224,8 @@ set_address(struct pgr_load *load, const struct pgr_key *key, void *field,
 }
 
 static void
-set_addresses(struct pgr_load *load, const struct pgr_key *key, void *field,
-	const struct pgr_node *node)
+set_addresses(
+	struct pgr_load *load, const struct pgr_key *key, void *field, const struct pgr_node *node)
 {
 	struct pgr_config_listen listens[ADDRESSES_MAX] = {0};
 	const struct pgr_node *item;
@@ -295,8 +297,8 @@ check_scram(struct pgr_load *load, const struct pgr_key *key, const struct pgr_n
 }
 
 static void
-set_secrets(struct pgr_load *load, const struct pgr_key *key, void *field,
-	const struct pgr_node *node)
+set_secrets(
+	struct pgr_load *load, const struct pgr_key *key, void *field, const struct pgr_node *node)
 {
 	struct pgr_config_secret secrets[PGR_SCRAM_PASSWORDS] = {0};
 	const struct pgr_node *item;
@@ -374,8 +376,7 @@ is_secret(const struct pgr_key *key)
 }
 
 static void
-set_null(struct pgr_load *load, const struct pgr_key *key, void *field,
-	const struct pgr_node *node)
+set_null(struct pgr_load *load, const struct pgr_key *key, void *field, const struct pgr_node *node)
 {
 	if ((key->flags & PGR_KEY_NULLABLE) == 0)
 		pgr_load_wrong_type(load, key, node);

@@ -42,8 +42,10 @@ pgr_section_global(const struct pgr_config *cfg)
 struct pgr_section
 pgr_section_defaults(const struct pgr_config *cfg)
 {
-	return (struct pgr_section){
-		.where = PGR_IN_DEFAULTS, .path = "defaults", .cfg = cfg, .pooling = &cfg->defaults};
+	return (struct pgr_section){.where = PGR_IN_DEFAULTS,
+		.path = "defaults",
+		.cfg = cfg,
+		.pooling = &cfg->defaults};
 }
 
 struct pgr_section
@@ -55,7 +57,8 @@ pgr_section_db(const struct pgr_config *cfg, const struct pgr_config_db *db)
 		.pooling = &db->pooling,
 		.set = db->set};
 
-	snprintf(section.path, sizeof(section.path), "databases.%.63s", pgr_config_text(cfg, db->name));
+	snprintf(section.path, sizeof(section.path), "databases.%.63s",
+		pgr_config_text(cfg, db->name));
 	return section;
 }
 
@@ -68,17 +71,19 @@ pgr_section_user(const struct pgr_config *cfg, const struct pgr_config_user *use
 		.pooling = &user->pooling,
 		.set = user->set};
 
-	snprintf(section.path, sizeof(section.path), "users.%.63s", pgr_config_text(cfg, user->name));
+	snprintf(section.path, sizeof(section.path), "users.%.63s",
+		pgr_config_text(cfg, user->name));
 	return section;
 }
 
 bool
 pgr_section_has(const struct pgr_section *section, const struct pgr_key *key)
 {
-	if ((key->where & section->where) == 0 || key->type == PGR_KEY_SECRET_FILE)
+	if ((key->where & section->where) == 0)
 		return false;
-	return pgr_key_size(key) > 0 || (key->home == PGR_HOME_NONE && key->fallback != NULL &&
-		key->type != PGR_KEY_INCLUDE);
+	return pgr_key_size(key) > 0 ||
+		(key->home == PGR_HOME_NONE && key->fallback != NULL &&
+			key->type != PGR_KEY_INCLUDE);
 }
 
 const void *
@@ -86,8 +91,8 @@ pgr_section_field(const struct pgr_section *section, const struct pgr_key *key)
 {
 	if (key->home == PGR_HOME_NONE)
 		return NULL;
-	return pgr_key_peek(key, key->home == PGR_HOME_POOLING ? (const void *)section->pooling
-							       : section->self);
+	return pgr_key_peek(key,
+		key->home == PGR_HOME_POOLING ? (const void *)section->pooling : section->self);
 }
 
 bool
@@ -109,7 +114,8 @@ void
 pgr_section_path(
 	const struct pgr_section *section, const struct pgr_key *key, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s%s%s", section->path, section->path[0] != '\0' ? "." : "", key->name);
+	snprintf(
+		buf, size, "%s%s%s", section->path, section->path[0] != '\0' ? "." : "", key->name);
 }
 
 static uint64_t

@@ -20,7 +20,8 @@ struct pgr_section {
 struct pgr_section pgr_section_global(const struct pgr_config *cfg);
 struct pgr_section pgr_section_defaults(const struct pgr_config *cfg);
 struct pgr_section pgr_section_db(const struct pgr_config *cfg, const struct pgr_config_db *db);
-struct pgr_section pgr_section_user(const struct pgr_config *cfg, const struct pgr_config_user *user);
+struct pgr_section pgr_section_user(
+	const struct pgr_config *cfg, const struct pgr_config_user *user);
 
 /* Is the row a value of this section (and no mapping, and not another row's field)? */
 bool pgr_section_has(const struct pgr_section *section, const struct pgr_key *key);

@@ -98,15 +98,18 @@ fail_syntax(struct reader *reader)
 	const yaml_parser_t *parser = &reader->parser;
 	const char *problem = parser->problem != NULL ? parser->problem : "out of memory";
 	yaml_mark_t mark = parser->error == YAML_READER_ERROR
-		? mark_at(reader, parser->problem_offset) : parser->problem_mark;
+		? mark_at(reader, parser->problem_offset)
+		: parser->problem_mark;
 	struct pgr_complaint complaint;
 
 	pgr_complaint_set(&complaint, "this is not YAML: %s%s%s", problem,
 		parser->context != NULL ? " " : "", parser->context != NULL ? parser->context : "");
 	if (line_has_variable(reader, &mark))
-		pgr_complaint_suggest(&complaint, "texts with ${...} inside of { } or [ ] need quotes");
+		pgr_complaint_suggest(
+			&complaint, "texts with ${...} inside of { } or [ ] need quotes");
 	else if (strstr(problem, "cannot start any token") != NULL)
-		pgr_complaint_suggest(&complaint, "indent with spaces, and quote texts that begin with @, ` or %%");
+		pgr_complaint_suggest(&complaint,
+			"indent with spaces, and quote texts that begin with @, ` or %%");
 	pgr_errors_add(reader->tree->errors, place_of(reader, &mark), &complaint);
 	reader->failed = true;
 }
@@ -185,7 +188,7 @@ add_scalar(struct reader *reader, const yaml_event_t *event)
 		raw_len = 0;
 	}
 	if (!pgr_env_expand(reader->tree->arena, raw, raw_len, &node->text, &node->len,
-			&node->expanded, &complaint)) {
+		    &node->expanded, &complaint)) {
 		pgr_errors_add(reader->tree->errors, node->place, &complaint);
 		node->bad = true;
 		node->text = pgr_arena_strndup(reader->tree->arena, "", 0);
@@ -294,5 +297,6 @@ bool
 pgr_node_is_null(const struct pgr_node *node)
 {
 	return node->kind == PGR_NODE_SCALAR && node->plain &&
-		(node->len == 0 || strcmp(node->text, "~") == 0 || strcasecmp(node->text, "null") == 0);
+		(node->len == 0 || strcmp(node->text, "~") == 0 ||
+			strcasecmp(node->text, "null") == 0);
 }

@@ -42,7 +42,8 @@ void pgr_tree_init(
 
 /*
  * Reads one file. file (kept by reference) and file_index go into the places. An empty document
- * gives *ret NULL. False: the file cannot be read to its end. Errors may have been added either way.
+ * gives *ret NULL. False: the file cannot be read to its end. Errors may have been added either
+ * way.
  */
 PGR_MUST bool pgr_tree_parse(struct pgr_tree *tree, const char *file, uint32_t file_index,
 	const char *text, size_t len, struct pgr_node **ret);

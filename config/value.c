@@ -84,15 +84,16 @@ complain_of_unit(const struct unit *units, const char *text, const char *rest,
 	pgr_complaint_set(complaint, "\"%.60s\" is not a %s", text, duration ? "duration" : "size");
 	for (const struct unit *u = units; u->name != NULL; u++)
 		if (strcasecmp(u->name, rest) == 0)
-			return pgr_complaint_suggest(complaint, "units are case-sensitive: %s", u->name);
-	pgr_complaint_suggest(complaint, duration
-		? "a number and one of ms, s, m, h, d"
-		: "a number and one of B, kB, MB, GB");
+			return pgr_complaint_suggest(
+				complaint, "units are case-sensitive: %s", u->name);
+	pgr_complaint_suggest(complaint,
+		duration ? "a number and one of ms, s, m, h, d"
+			 : "a number and one of B, kB, MB, GB");
 }
 
 static bool
-parse_with_unit(const struct unit *units, const char *text, uint64_t *ret,
-	struct pgr_complaint *complaint)
+parse_with_unit(
+	const struct unit *units, const char *text, uint64_t *ret, struct pgr_complaint *complaint)
 {
 	const char *p = text;
 	uint64_t n;
@@ -135,7 +136,8 @@ list_words(const struct pgr_key_word *words, char *buf, size_t size)
 	buf[0] = '\0';
 	for (; words->name != NULL; words++)
 		if (words->later == NULL && n < size)
-			n += (size_t)snprintf(buf + n, size - n, "%s%s", n > 0 ? ", " : "", words->name);
+			n += (size_t)snprintf(
+				buf + n, size - n, "%s%s", n > 0 ? ", " : "", words->name);
 }
 
 static bool
@@ -161,8 +163,8 @@ parse_word(const struct pgr_key_word *words, const char *text, uint64_t *ret,
 }
 
 static bool
-parse_unranged(const struct pgr_key *key, const char *text, uint64_t *ret,
-	struct pgr_complaint *complaint)
+parse_unranged(
+	const struct pgr_key *key, const char *text, uint64_t *ret, struct pgr_complaint *complaint)
 {
 	switch (key->type) {
 	case PGR_KEY_BOOL:
@@ -205,8 +207,8 @@ in_range(const struct pgr_key *key, uint64_t value)
 }
 
 bool
-pgr_value_parse(const struct pgr_key *key, const char *text, uint64_t *ret,
-	struct pgr_complaint *complaint)
+pgr_value_parse(
+	const struct pgr_key *key, const char *text, uint64_t *ret, struct pgr_complaint *complaint)
 {
 	char least[32], most[32];
 	uint64_t value = 0;
@@ -245,7 +247,8 @@ format_unit(const struct unit *units, uint64_t value, char *buf, size_t size)
 	if (value == 0)
 		snprintf(buf, size, "0");
 	else
-		snprintf(buf, size, "%llu%s", (unsigned long long)(value / units->factor), units->name);
+		snprintf(buf, size, "%llu%s", (unsigned long long)(value / units->factor),
+			units->name);
 }
 
 static void
@@ -308,8 +311,7 @@ refuse_address(const char *text, const char *why, struct pgr_complaint *complain
 }
 
 bool
-pgr_value_address(
-	const char *text, struct pgr_value_address *ret, struct pgr_complaint *complaint)
+pgr_value_address(const char *text, struct pgr_value_address *ret, struct pgr_complaint *complaint)
 {
 	const char *colon = strrchr(text, ':');
 	struct pgr_value_address found = {.host = text};
@@ -326,7 +328,8 @@ pgr_value_address(
 	found.host_len = (size_t)(colon - text);
 	if (text[0] == '[') {
 		if (found.host_len < 3 || colon[-1] != ']')
-			return refuse_address(text, "no closing bracket before the port", complaint);
+			return refuse_address(
+				text, "no closing bracket before the port", complaint);
 		found.host = text + 1;
 		found.host_len -= 2;
 	} else if (memchr(text, ':', found.host_len) != NULL) {

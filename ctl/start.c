@@ -50,11 +50,12 @@ refuse_running(const struct pgr_ctl *ctl, const json_t *status)
 		ctl->place.control);
 }
 
-/* Our own folder first, so that a build tree starts its own daemon; *path is at least 4096 bytes. */
+/* Near our own file first, so that a build tree starts its own daemon. */
 static const char *
 find_program(char *path, size_t size)
 {
-	static const char *const beside[] = {"pgroute", "../sbin/pgroute"};
+	/* side by side, as packages put them, as meson puts them */
+	static const char *const beside[] = {"pgroute", "../sbin/pgroute", "../master/pgroute"};
 	char self[2048];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;

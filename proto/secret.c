@@ -71,13 +71,16 @@ bool
 pgr_secret_check_plain(const struct pgr_secret *secret, const char *user, const char *password)
 {
 	char hex[PGR_MD5_HEX];
+	bool same;
 
 	switch (secret->kind) {
 	case PGR_SECRET_CLEAR:
 		return same_string(secret->text, password);
 	case PGR_SECRET_MD5:
 		pgr_digest_md5_hex(password, strlen(password), user, strlen(user), hex);
-		return pgr_digest_equal(secret->text + 3, hex, PGR_MD5_HEX - 1);
+		same = pgr_digest_equal(secret->text + 3, hex, PGR_MD5_HEX - 1);
+		pgr_digest_wipe(hex, sizeof(hex));
+		return same;
 	case PGR_SECRET_SCRAM:
 		return check_plain_scram(&secret->keys, password);
 	}

@@ -325,7 +325,7 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	struct pgr_client *c = client_of(s);
 	enum pgr_purpose purpose;
 
-	if (PGR_SUSPECT(size != 6))
+	if (PGR_SUSPECT(size != 6 || strchr("ITE", p[5]) == NULL || p[5] == '\0'))
 		return false;
 	s->status = p[5];
 	s->copy_in = false;
@@ -518,9 +518,9 @@ keep(struct pgr_server *s, const char *rest, size_t len)
 	return true;
 }
 
-/* One read and what follows from it. */
+/* One read into buf (PGR_BUFFER bytes) and what follows from it. */
 static enum pgr_rc
-read_once(struct pgr_worker *w, struct pgr_server *s)
+read_once(struct pgr_worker *w, struct pgr_server *s, char *buf)
 {
 	size_t have = s->in_len;
 	enum pgr_rc rc;
@@ -528,13 +528,13 @@ read_once(struct pgr_worker *w, struct pgr_server *s)
 	size_t n;
 
 	if (have > 0)
-		memcpy(w->buffer, s->in, have);
-	rc = pgr_stream_read(&s->io, w->buffer + have, PGR_BUFFER - have, &n);
+		memcpy(buf, s->in, have);
+	rc = pgr_stream_read(&s->io, buf + have, PGR_BUFFER - have, &n);
 	if (rc != PGR_OK)
 		return rc;
 	if (s->leg != NULL)
 		pgr_stat_add(&s->pool->stats->sent, n);
-	used = feed(w, s, w->buffer, have + n);
+	used = feed(w, s, buf, have + n);
 	if (s->leg != NULL)
 		(void)pgr_stream_send(&s->leg->client->io, &w->out); /* a broken one shows at its own read */
 	else
@@ -542,8 +542,7 @@ read_once(struct pgr_worker *w, struct pgr_server *s)
 	if (used == SIZE_MAX)
 		return PGR_FAIL;
 	return have + n == used && have == 0 ? PGR_OK
-		: keep(s, w->buffer + used, have + n - used) ? PGR_OK
-							     : PGR_CLOSED;
+		: keep(s, buf + used, have + n - used) ? PGR_OK : PGR_CLOSED;
 }
 
 void
@@ -633,7 +632,7 @@ void
 pgr_back_run(struct pgr_worker *w, struct pgr_server *s)
 {
 	while (s->io.readable && (s->leg == NULL || !pgr_stream_blocked(&s->leg->client->io))) {
-		enum pgr_rc rc = read_once(w, s);
+		enum pgr_rc rc = read_once(w, s, w->buffer);
 
 		if (rc == PGR_CLOSED || rc == PGR_FAIL) {
 			lost(w, s, rc);
@@ -665,7 +664,7 @@ pgr_back_drain_idle(struct pgr_worker *w, struct pgr_server *s)
 	s->io.hangup = true; /* read until it would block, whatever events are still to come */
 	s->told_fatal = false;
 	while (s->io.readable) {
-		rc = read_once(w, s);
+		rc = read_once(w, s, w->spare); /* the buffer may hold what the client has just sent */
 		if (rc == PGR_CLOSED || rc == PGR_FAIL)
 			return PGR_CLOSED;
 	}

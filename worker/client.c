@@ -454,11 +454,11 @@ pgr_client_dismiss(struct pgr_worker *w, bool fast)
 	pgr_err_set(&err, "57P01", "terminating connection due to administrator command");
 	for (struct pgr_list *at = w->clients.next; at != &w->clients; at = pgr_client_walk(w, next)) {
 		struct pgr_client *c = PGR_LIST_ENTRY(at, struct pgr_client, all);
-		bool between = c->state == PGR_SESSION_READY && c->leg.server == NULL &&
-			!pgr_leg_waits(&c->leg) && c->in_len == 0;
+		bool between = c->state < PGR_SESSION_READY || (c->state == PGR_SESSION_READY &&
+			c->leg.server == NULL && !pgr_leg_waits(&c->leg) && c->in_len == 0);
 
 		next = at->next;
-		if (fast || between || c->state == PGR_SESSION_STARTUP || c->state == PGR_SESSION_AUTH)
+		if (fast || between)
 			pgr_client_fatal(w, c, &err);
 	}
 }

@@ -408,7 +408,9 @@ on_authentication(struct pgr_worker *w, struct pgr_server *s, const char *body, 
 	case PGR_AUTH_SASL_CONTINUE:
 		return continue_sasl(w, s, body, len, err);
 	case PGR_AUTH_SASL_FINAL:
-		if (!dial->proving || pgr_scram_client_verify(&dial->scram, body, len, err) != PGR_OK)
+		if (!dial->proving)
+			return pgr_err_set(err, "08P01", "the server ended a SASL exchange that was not begun");
+		if (pgr_scram_client_verify(&dial->scram, body, len, err) != PGR_OK)
 			return PGR_FAIL;
 		dial->verified = true;
 		return PGR_OK;
@@ -520,12 +522,20 @@ feed(struct pgr_worker *w, struct pgr_server *s, size_t len, size_t *ret_used, s
 	return PGR_OK;
 }
 
-static bool
-keep_rest(struct pgr_worker *w, struct pgr_server *s, size_t used, size_t have)
+/* What was kept goes before the next read; nothing of it may be left when the slot becomes IDLE. */
+static void
+take_rest(struct pgr_worker *w, struct pgr_server *s)
 {
+	if (s->in_len > 0)
+		memcpy(w->buffer, s->in, s->in_len);
 	free(s->in);
 	s->in = NULL;
 	s->in_len = 0;
+}
+
+static bool
+keep_rest(struct pgr_worker *w, struct pgr_server *s, size_t used, size_t have)
+{
 	if (used == have)
 		return true;
 	s->in = malloc(have - used);
@@ -547,7 +557,7 @@ read_login(struct pgr_worker *w, struct pgr_server *s)
 		size_t n;
 		enum pgr_rc rc;
 
-		memcpy(w->buffer, s->in != NULL ? s->in : w->buffer, have);
+		take_rest(w, s);
 		rc = pgr_stream_read(&s->io, w->buffer + have, PGR_BUFFER - have, &n);
 		if (rc == PGR_AGAIN)
 			return;

@@ -95,6 +95,7 @@ begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 	leg->server = s;
 	leg->fresh = true;
 	s->told_fatal = false;
+	s->status = PGR_TXN_IDLE; /* nothing else is ever leased */
 	atomic_store_explicit(&slot->client, atomic_load_explicit(
 		&pgr_shm_client(w->shm, leg->client->rec)->id, memory_order_relaxed),
 		memory_order_relaxed);

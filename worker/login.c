@@ -99,9 +99,8 @@ greeting_fits(const struct greeting *g, const struct pgr_client *c)
 }
 
 static void
-keep_greeting(struct pgr_worker *w, struct pgr_client *c)
+keep_greeting(struct pgr_client *c, const struct pgr_slot_cold *cold)
 {
-	struct pgr_slot_cold *cold = pgr_server_cold(w, c->leg.server);
 	uint32_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
 	struct greeting *g = greeting_cell(c);
 	char *reported = malloc(len + 1);
@@ -210,7 +209,7 @@ greet_from_server(struct pgr_worker *w, struct pgr_client *c)
 	}
 	if (s->replies.count > 0)
 		return;
-	keep_greeting(w, c);
+	keep_greeting(c, pgr_server_cold(w, c->leg.server));
 	greet(w, c);
 	pgr_back_release(w, s);
 	if (c->state == PGR_SESSION_READY)
@@ -239,13 +238,61 @@ pgr_login_server_said(struct pgr_worker *w, struct pgr_client *c)
 	pgr_client_finish(w, c);
 }
 
+/* Settings that every server takes and spells as they are given. */
+static bool
+plain_settings(const struct pgr_settings *s)
+{
+	const char *name;
+	const char *value;
+	size_t pos = 0;
+
+	while (pgr_settings_next(s->text, s->len, &pos, &name, &value)) {
+		if (strcmp(name, "application_name") != 0 || strlen(value) >= PGR_NAME_MAX)
+			return false;
+		for (; *value != '\0'; value++)
+			if (*value < ' ' || *value > '~')
+				return false;
+	}
+	return true;
+}
+
+/*
+ * With such settings what any live connection of the pool reported at its login will do, whoever
+ * leases it: a full pool does not keep anybody from logging in.
+ */
+static bool
+greet_from_any(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_pool *pool = c->leg.pool->view.pool;
+	uint32_t places = PGR_MIN(atomic_load(&pool->places), (uint32_t)PGR_PLACES_MAX);
+	pgr_slot_id id;
+
+	if (!plain_settings(c->startup))
+		return false;
+	for (uint32_t p = 0; p < places; p++) {
+		struct pgr_slot *slot = pgr_pool_slot(w->shm, pool, p, &id);
+		uint32_t conn = atomic_load(&slot->conn);
+		enum pgr_slot_state state = pgr_word_state(atomic_load(&slot->word));
+
+		if ((state != PGR_SLOT_IDLE && state != PGR_SLOT_LEASED) ||
+			atomic_load(&slot->epoch) != atomic_load(&pool->epoch))
+			continue;
+		keep_greeting(c, pgr_shm_cold(w->shm, id));
+		/* a dial that began meanwhile may have overwritten what was read */
+		if (atomic_load(&slot->conn) == conn)
+			return true;
+		greeting_cell(c)->serial--;
+	}
+	return false;
+}
+
 static void
 enter_greeting(struct pgr_worker *w, struct pgr_client *c)
 {
 	struct pgr_err err;
 
 	c->state = PGR_SESSION_GREET;
-	if (greeting_fits(greeting_cell(c), c)) {
+	if (greeting_fits(greeting_cell(c), c) || greet_from_any(w, c)) {
 		greet(w, c);
 		pgr_front_resume(w, c);
 		return;

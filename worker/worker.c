@@ -223,11 +223,12 @@ worker_new(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t co
 	w->now = pgr_clock_now();
 	w->stats = &shm->stats->proc[self];
 	w->buffer = malloc(PGR_BUFFER);
+	w->spare = malloc(PGR_BUFFER);
 	w->pool = calloc(PGR_POOLS_MAX, sizeof(*w->pool));
 	w->server = calloc(PGR_SLOTS_MAX, sizeof(*w->server));
 	w->free_recs = malloc(shm->seg->clients_per_worker * sizeof(*w->free_recs));
 	w->statements = pgr_statements_new(&shm->seg->hash_key, self);
-	PGR_ASSERT(w->buffer != NULL && w->pool != NULL && w->server != NULL && w->free_recs != NULL &&
+	PGR_ASSERT(w->buffer != NULL && w->spare != NULL && w->pool != NULL && w->server != NULL && w->free_recs != NULL &&
 		w->statements != NULL);
 	pgr_settings_init(&shm->seg->hash_key);
 	pgr_list_init(&w->clients);

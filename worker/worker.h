@@ -233,6 +233,7 @@ struct pgr_worker {
 	struct pgr_statements *statements;
 	struct pgr_stats_proc *stats;
 	char *buffer;       /* PGR_BUFFER: what is read in one go */
+	char *spare;        /* another, for what is read while that one is in use */
 	struct pgr_vec out; /* towards whoever is being fed; sent before anything else is fed */
 	struct pgr_vec back; /* towards a client whose own input is being read */
 };

@@ -4,6 +4,7 @@ import pytest
 
 from harness import proc, wire
 from harness.marks import both_versions
+from harness.pgroute import PLAIN
 from harness.wire import bind, copy_data, copy_done, copy_fail, execute, flush, parse, query, sync
 
 
@@ -183,7 +184,7 @@ def test_b67_a_long_copy_does_not_starve_the_others(pg, table, pgroute):
 
 
 def test_b25_many_copies_leave_memory_flat(pg, table, pgroute):
-    one = pgroute(pg, defaults={"pool_size": 1})
+    one = pgroute(pg, build=PLAIN, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as client:
         def round_of(number):
             for _ in range(number):

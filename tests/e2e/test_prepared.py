@@ -12,6 +12,7 @@ import pytest
 from harness import proc, wire
 from harness.load import Crowd
 from harness.marks import both_versions
+from harness.pgroute import PLAIN
 from harness.wire import bind, close, describe, execute, flush, parse, query, sync
 
 PGX = pathlib.Path(__file__).resolve().parents[1] / "drivers/pgx"
@@ -342,7 +343,7 @@ def test_b19_names_in_errors_are_the_clients(pg, pgroute):
 @both_versions
 def test_b22_statements_per_server_are_bounded(pg, pgroute):
     limit, number = 20, 300
-    one = pgroute(pg, defaults={"pool_size": 1, "prepared_statements": limit})
+    one = pgroute(pg, build=PLAIN, defaults={"pool_size": 1, "prepared_statements": limit})
     with wire.Client(one.port).login() as client:
         before = one.memory("Private_Dirty")
         for n in range(number):

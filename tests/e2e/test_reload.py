@@ -8,7 +8,7 @@ import pytest
 from harness import proc, wire
 from harness.load import Crowd
 from harness.marks import both_versions
-from harness.pgroute import server
+from harness.pgroute import PLAIN, server
 from harness.wire import query
 
 
@@ -244,7 +244,7 @@ def test_reload_takes_up_an_included_file(pg, pgroute):
 
 
 def test_many_reloads_leave_memory_and_descriptors_flat(pg, pgroute):
-    one = pgroute(pg, workers=2)
+    one = pgroute(pg, build=PLAIN, workers=2)
     with Crowd(one, 4) as crowd:
         def round_of(number):
             for n in range(number):

@@ -14,6 +14,7 @@ import pytest
 from harness import fakeserver as fs
 from harness import proc, trace, wire
 from harness.marks import both_versions
+from harness.pgroute import PLAIN
 from harness.postgres import VERSIONS
 from harness.wire import bind, close, describe, execute, flush, parse, query, sync
 
@@ -264,7 +265,7 @@ def test_b12_psycopg_pipeline_with_big_parameters(pg, pgroute):
 
 
 def test_b13_both_sides_send_much_and_nobody_reads_first(pg, pgroute):
-    one = pgroute(pg)
+    one = pgroute(pg, build=PLAIN)
     number, size = 64, 1_000_000
     values = [bytes([65 + n % 26]) * size for n in range(number)]
     with wire.Client(one.port).login() as client:
@@ -535,7 +536,7 @@ def test_b3_half_a_message_and_gone(own_pg, pgroute, whole):
 # -- large
 
 def test_b62_one_row_of_500_megabytes_stays_nowhere(pg, pgroute):
-    one = pgroute(pg)
+    one = pgroute(pg, build=PLAIN)
     size = 500 * 1024 * 1024
     with wire.Client(one.port).login() as client:
         client.query("SELECT 1")
@@ -557,7 +558,7 @@ def test_b62_one_row_of_500_megabytes_stays_nowhere(pg, pgroute):
 
 
 def test_b62_one_parameter_of_200_megabytes_stays_nowhere(pg, pgroute):
-    one = pgroute(pg)
+    one = pgroute(pg, build=PLAIN)
     value = os.urandom(1 << 20).hex().encode() * 100
     with wire.Client(one.port).login() as client:
         client.query("SELECT 1")
@@ -569,7 +570,7 @@ def test_b62_one_parameter_of_200_megabytes_stays_nowhere(pg, pgroute):
 
 
 def test_slow_reader_holds_up_only_itself(pg, pgroute):
-    one = pgroute(pg, workers=1)
+    one = pgroute(pg, build=PLAIN, workers=1)
     with wire.Client(one.port).login() as slow, wire.Client(one.port).login() as other:
         before = one.memory("Private_Dirty")
         slow.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 100000)"))

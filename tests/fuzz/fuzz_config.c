@@ -33,7 +33,8 @@ check_user(const struct pgr_config_pair *pair, const struct pgr_config_db *db,
 	FUZZ_CHECK(p.pool_size >= 1 && p.min_pool_size <= p.pool_size);
 	FUZZ_CHECK(p.pool_size + p.reserve_pool_size <= PGR_CONFIG_PLACES_MAX);
 	for (uint32_t i = 0; user != NULL && i < user->secrets.n; i++) {
-		const struct pgr_config_secret *secret = pgr_config_secret_at(pair->config, user, i);
+		const struct pgr_config_secret *secret =
+			pgr_config_secret_at(pair->config, user, i);
 
 		FUZZ_CHECK(secret != NULL && secret->kind != PGR_CONFIG_SECRET_NONE);
 		FUZZ_CHECK(pgr_config_secret_text(pair->secrets, secret->text)[0] != '\0');

@@ -905,7 +905,11 @@ close:
 	 * BARRED, so counting is exact. */
 	d_step { x = 0; used = 0;
 		do
+#ifdef MUT_UNBAR_BEFORE_EOF
+		:: x < NS -> if :: ST(word[x]) != BARRED && ST(word[x]) != CLOSING -> used++ :: else fi; x++
+#else
 		:: x < NS -> if :: ST(word[x]) != BARRED -> used++ :: else fi; x++
+#endif
 		:: else -> break
 		od; x = 0 };
 	do

@@ -11,8 +11,8 @@
 #include "unit.h"
 
 /* A SCRAM secret in the right form (keys of 32 zero bytes). */
-#define SCRAM_SECRET(salt)                                                               \
-	"SCRAM-SHA-256$4096:" salt "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"          \
+#define SCRAM_SECRET(salt)                                                          \
+	"SCRAM-SHA-256$4096:" salt "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:" \
 	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 static struct pgr_config_errors load_errors;

@@ -36,9 +36,9 @@ assert_diff(const char *from_text, const char *to_text, const char *lines)
 	pgr_config_free(&to);
 }
 
-#define RICH                                                                             \
-	"listen: ['h:1', /run/x]\nhttp: null\nadmin: {users: [a]}\nlog: {level: debug}\n"    \
-	"defaults: {pool_size: 7}\n"                                                             \
+#define RICH                                                                                           \
+	"listen: ['h:1', /run/x]\nhttp: null\nadmin: {users: [a]}\nlog: {level: debug}\n"              \
+	"defaults: {pool_size: 7}\n"                                                                   \
 	"databases: {a: {servers: [{host: h}], user: x, password: y}, 'b*': {servers: [{host: h}]}}\n" \
 	"users: {a: {password: [p, q], pool_mode: session}}\n"
 
@@ -49,8 +49,10 @@ START_TEST(test_config_diff_b53_of_equal_configurations_is_empty)
 	assert_diff(RICH, RICH, "");
 	assert_diff("defaults: {queue_timeout: 120s, pool_size: 20}\nlisten: 127.0.0.1:6432\n",
 		"defaults: {queue_timeout: 2m}\nlisten: ['127.0.0.1:6432']\n", "");
-	assert_diff("users: {a: {}, b: {}}\ndatabases: {x: {servers: [{host: h}]}, y: {servers: [{host: h}]}}\n",
-		"databases: {y: {servers: [{host: h}]}, x: {servers: [{host: h}]}}\nusers: {b: {}, a: {}}\n", "");
+	assert_diff(
+		"users: {a: {}, b: {}}\ndatabases: {x: {servers: [{host: h}]}, y: {servers: [{host: h}]}}\n",
+		"databases: {y: {servers: [{host: h}]}, x: {servers: [{host: h}]}}\nusers: {b: {}, a: {}}\n",
+		"");
 }
 END_TEST
 
@@ -80,7 +82,8 @@ END_TEST
 
 START_TEST(test_config_diff_defaults_are_told_once)
 {
-	assert_diff("defaults: {pool_size: 1}\ndatabases: {a: {servers: [{host: h}]}, b: {servers: [{host: h}]}}\n",
+	assert_diff(
+		"defaults: {pool_size: 1}\ndatabases: {a: {servers: [{host: h}]}, b: {servers: [{host: h}]}}\n",
 		"defaults: {pool_size: 2}\ndatabases: {a: {servers: [{host: h}]}, b: {servers: [{host: h}]}}\n",
 		"defaults.pool_size: 1 -> 2\n");
 }
@@ -107,16 +110,25 @@ END_TEST
 START_TEST(test_config_diff_users_and_secrets_unshown)
 {
 	assert_diff(
-		"users: {a: {password: hunter1}, b: {password: same}, c: {password: [x, y]}, d: {}}\n"
+		"users: {a: {password: hunter1}, b: {password: same}, c: {password: [x, y]}, d: {}, f: {password: [x]}}\n"
 		"monitor: {password: hunter3}\ndatabases: {z: {servers: [{host: h}], password: hunter5}}\n",
-		"users: {a: {password: hunter2}, b: {password: same}, c: {password: [x]}, e: {pool_size: 3}}\n"
+		"users: {a: {password: hunter2}, b: {password: same}, c: {password: [x]}, e: {pool_size: 3}, f: {password: [x, y]}}\n"
 		"monitor: {password: hunter4}\ndatabases: {z: {servers: [{host: h}], password: hunter6}}\n",
 		"monitor.password: (changed)\n"
 		"databases.z.password: (changed)\n"
 		"users.a.password: (changed)\n"
 		"users.c.password: (changed)\n"
 		"users.d: removed\n"
-		"users.e: added\n");
+		"users.e: added\n"
+		"users.f.password: (changed)\n");
+}
+END_TEST
+
+START_TEST(test_config_diff_patterns_come_after_names)
+{
+	assert_diff("databases: {'*': {servers: [{host: h}]}, m: {servers: [{host: h}]}}\n",
+		"databases: {'*': {servers: [{host: h}]}, m: {servers: [{host: h}]}, z: {servers: [{host: h}]}}\n",
+		"databases.z: added\n");
 }
 END_TEST
 
@@ -146,8 +158,8 @@ on_setting(void *arg, const struct pgr_config_setting *setting)
 {
 	size_t n = strlen(told);
 
-	snprintf(told + n, sizeof(told) - n, "%s=%s|%s%s\n", setting->path, setting->value, setting->fallback,
-		setting->needs_restart ? "|restart" : "");
+	snprintf(told + n, sizeof(told) - n, "%s=%s|%s%s\n", setting->path, setting->value,
+		setting->fallback, setting->needs_restart ? "|restart" : "");
 	++*(unsigned *)arg;
 }
 
@@ -167,15 +179,19 @@ START_TEST(test_config_diff_each_shows_what_holds)
 	ck_assert_ptr_nonnull(strstr(told, "\nclient_tls.mode=disable|disable\n"));
 	ck_assert_ptr_nonnull(strstr(told, "\ndatabases.a.user=x|null\n"));
 	ck_assert_ptr_nonnull(strstr(told, "\ndatabases.a.password=(hidden)|null\n"));
-	ck_assert_ptr_nonnull(strstr(told, "\ndatabases.b*.servers=[{host: h, port: 5432, role: auto}]|\n"));
+	ck_assert_ptr_nonnull(
+		strstr(told, "\ndatabases.b*.servers=[{host: h, port: 5432, role: auto}]|\n"));
 	ck_assert_ptr_nonnull(strstr(told, "\nusers.a.pool_mode=session|transaction\n"));
 	ck_assert_ptr_nonnull(strstr(told, "\nusers.a.password=(hidden)|null\n"));
 	ck_assert_ptr_null(strstr(told, "databases.a.pool_size"));
+	ck_assert_ptr_null(strstr(told, "password_file"));
+	ck_assert_ptr_null(strstr(told, "include")); /* is not kept, so it must not look empty */
 	pgr_config_free(&pair);
 }
 END_TEST
 
-/* No password may be printed anywhere: each error that its key can make is provoked with a recognisable one. */
+/* No password may be printed anywhere: each error that its key can make is provoked with a
+ * recognisable one. */
 START_TEST(test_config_diff_secrets_are_in_no_error)
 {
 	static const char *const wrong[] = {
@@ -202,7 +218,8 @@ START_TEST(test_config_diff_secrets_are_in_no_error)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		load_bad(wrong[i]);
 		for (size_t k = 0; k < load_errors.n; k++)
-			ck_assert_msg(strstr(error_line(k), "hunter2") == NULL, "%s", error_line(k));
+			ck_assert_msg(
+				strstr(error_line(k), "hunter2") == NULL, "%s", error_line(k));
 	}
 }
 END_TEST
@@ -235,7 +252,8 @@ START_TEST(test_config_diff_reference_has_every_key_in_both_formats)
 		ck_assert_msg(strstr(md, line) != NULL, "%s", key->name);
 	}
 	ck_assert_ptr_nonnull(strstr(man, ".TP\n\\fBpool_size\\fR (default: \\fB20\\fR)\n"));
-	ck_assert_ptr_nonnull(strstr(man, ".TP\n\\fBtcp_keepalive\\&.idle\\fR (default: \\fB60s\\fR)\n"));
+	ck_assert_ptr_nonnull(
+		strstr(man, ".TP\n\\fBtcp_keepalive\\&.idle\\fR (default: \\fB60s\\fR)\n"));
 	free(md);
 	free(man);
 }
@@ -255,7 +273,8 @@ START_TEST(test_config_diff_reference_in_docs_is_the_tables)
 	ck_assert_ptr_nonnull(file);
 	ck_assert_uint_gt(fread(have, 1, (1 << 20) - 1, file), 0);
 	fclose(file);
-	ck_assert_msg(strcmp(want, have) == 0, "config-reference md >docs/SETTINGS.md makes it anew");
+	ck_assert_msg(
+		strcmp(want, have) == 0, "config-reference md >docs/SETTINGS.md makes it anew");
 	free(want);
 	free(have);
 }
@@ -271,11 +290,13 @@ START_TEST(test_config_diff_table_is_consistent)
 
 		pooling += key->home == PGR_HOME_POOLING;
 		if (key->home == PGR_HOME_POOLING)
-			ck_assert_msg(pgr_key_bit(key) == UINT64_C(1) << (pooling - 1), "%s", key->name);
+			ck_assert_msg(
+				pgr_key_bit(key) == UINT64_C(1) << (pooling - 1), "%s", key->name);
 		ck_assert_msg((key->type == PGR_KEY_WORD) == (key->words != NULL), "%s", key->name);
 		for (size_t j = 0; j < i; j++)
 			ck_assert_msg(strcmp(key->name, pgr_keys[j].name) != 0 ||
-				(key->where & pgr_keys[j].where) == 0, "%s twice", key->name);
+					(key->where & pgr_keys[j].where) == 0,
+				"%s twice", key->name);
 	}
 	ck_assert_uint_le(pooling, 64);
 }
@@ -284,7 +305,7 @@ END_TEST
 UNIT_MAIN("config_diff", test_config_diff_b53_of_equal_configurations_is_empty,
 	test_config_diff_tells_global_keys, test_config_diff_b55_keys_that_need_a_restart,
 	test_config_diff_defaults_are_told_once, test_config_diff_databases,
-	test_config_diff_users_and_secrets_unshown,
+	test_config_diff_users_and_secrets_unshown, test_config_diff_patterns_come_after_names,
 	test_config_diff_sees_changes_beyond_what_it_shows, test_config_diff_each_shows_what_holds,
 	test_config_diff_secrets_are_in_no_error,
 	test_config_diff_reference_has_every_key_in_both_formats,

@@ -1,4 +1,5 @@
-/* config/files.c: the file given, what it includes, files of passwords. Each test has a folder of its own. */
+/* config/files.c: the file given, what it includes, files of passwords. Each test has a folder of
+ * its own. */
 #include "config_util.h"
 
 #include <dirent.h>
@@ -120,10 +121,14 @@ START_TEST(test_config_files_included_are_merged_key_by_key)
 	const struct pgr_config *cfg;
 
 	mkdir(path_of("conf.d"), 0700);
-	write_file("main.yaml", "include: conf.d/*.yaml\nlog: {level: debug}\ndefaults: {pool_size: 5}\n"
-		"databases: {a: {servers: [{host: ha}]}}\nusers: {ua: {}}\n", 0600);
-	write_file("conf.d/1.yaml", "log: {format: json}\ndefaults: {queue_timeout: 1s}\n"
-		"databases: {b: {servers: [{host: hb}]}}\nusers: {ub: {}}\n", 0600);
+	write_file("main.yaml",
+		"include: conf.d/*.yaml\nlog: {level: debug}\ndefaults: {pool_size: 5}\n"
+		"databases: {a: {servers: [{host: ha}]}}\nusers: {ua: {}}\n",
+		0600);
+	write_file("conf.d/1.yaml",
+		"log: {format: json}\ndefaults: {queue_timeout: 1s}\n"
+		"databases: {b: {servers: [{host: hb}]}}\nusers: {ub: {}}\n",
+		0600);
 	write_file("conf.d/2.yaml", "databases: {c: {servers: [{host: hc}]}}\n", 0600);
 	write_file("conf.d/ignored.txt", "nonsense", 0600);
 	pair = load_file_good("main.yaml");
@@ -156,11 +161,14 @@ END_TEST
 START_TEST(test_config_files_duplicates_name_both_files)
 {
 	write_file("other.yaml", "databases:\n  a: {servers: [{host: h}]}\n", 0600);
-	write_file("main.yaml", "include: other.yaml\ndatabases:\n  a: {servers: [{host: h}]}\n", 0600);
-	assert_file_error("~/other.yaml:2:3: database \"a\" is defined twice (first at ~/main.yaml:3:3)");
+	write_file("main.yaml", "include: other.yaml\ndatabases:\n  a: {servers: [{host: h}]}\n",
+		0600);
+	assert_file_error(
+		"~/other.yaml:2:3: database \"a\" is defined twice (first at ~/main.yaml:3:3)");
 	write_file("other.yaml", "log:\n  level: info\n", 0600);
 	write_file("main.yaml", "log: {level: debug}\ninclude: other.yaml\n", 0600);
-	assert_file_error("~/other.yaml:2:3: \"log.level\" is set twice (first at ~/main.yaml:1:7)");
+	assert_file_error(
+		"~/other.yaml:2:3: \"log.level\" is set twice (first at ~/main.yaml:1:7)");
 	write_file("other.yaml", "workers: 1\n", 0600);
 	write_file("main.yaml", "workers: 2\ninclude: other.yaml\n", 0600);
 	assert_file_error("~/other.yaml:1:1: \"workers\" is set twice (first at ~/main.yaml:1:1)");
@@ -171,6 +179,9 @@ START_TEST(test_config_files_wrong_includes_are_told_where_they_stand)
 {
 	write_file("main.yaml", "include:\n  - missing.yaml\n", 0600);
 	assert_file_error("~/main.yaml:2:5: ~/missing.yaml: there is no such file");
+	ck_assert_int_eq(symlink("loop", path_of("loop")), 0);
+	write_file("main.yaml", "include: loop/*.yaml\n", 0600);
+	assert_file_error("~/main.yaml:1:10: ~/loop/*.yaml: the folder cannot be read");
 	write_file("main.yaml", "include: main.yaml\n", 0600);
 	assert_file_error("~/main.yaml:1:10: ~/main.yaml: is included twice");
 	write_file("main.yaml", "include: [o*.yaml, other.yaml]\n", 0600);
@@ -218,16 +229,22 @@ START_TEST(test_config_files_password_file_is_read_without_its_newline)
 	write_file("user", "p w \n", 0640);
 	write_file("db", "dbpass\r\n", 0600);
 	write_file("mon", "monpass", 0600);
-	write_file("main.yaml", "monitor: {user: m, password_file: mon}\n"
+	write_file("main.yaml",
+		"monitor: {user: m, password_file: mon}\n"
 		"databases: {a: {servers: [{host: h}], user: x, password_file: db}}\n"
-		"users: {a: {password_file: user}}\n", 0600);
+		"users: {a: {password_file: user}}\n",
+		0600);
 	pair = load_file_good("main.yaml");
 	cfg = pair.config;
-	ck_assert_str_eq(pgr_config_secret_text(pair.secrets,
-		pgr_config_secret_at(cfg, pgr_config_find_user(cfg, "a"), 0)->text), "p w ");
-	ck_assert_str_eq(pgr_config_secret_text(pair.secrets,
-		pgr_config_find_db(cfg, "a")->password.text), "dbpass");
-	ck_assert_str_eq(pgr_config_secret_text(pair.secrets, cfg->monitor_password.text), "monpass");
+	ck_assert_str_eq(
+		pgr_config_secret_text(pair.secrets,
+			pgr_config_secret_at(cfg, pgr_config_find_user(cfg, "a"), 0)->text),
+		"p w ");
+	ck_assert_str_eq(
+		pgr_config_secret_text(pair.secrets, pgr_config_find_db(cfg, "a")->password.text),
+		"dbpass");
+	ck_assert_str_eq(
+		pgr_config_secret_text(pair.secrets, cfg->monitor_password.text), "monpass");
 	pgr_config_free(&pair);
 }
 END_TEST
@@ -237,18 +254,23 @@ START_TEST(test_config_files_bad_password_files_are_refused_unquoted)
 	write_file("main.yaml", "users: {a: {password_file: pw}}\n", 0600);
 	assert_file_error("~/main.yaml:1:28: ~/pw: cannot be read: No such file or directory");
 	write_file("pw", "hunter2\n", 0604);
-	assert_file_error("~/main.yaml:1:28: ~/pw: everybody may read or write this file of a password");
+	assert_file_error(
+		"~/main.yaml:1:28: ~/pw: everybody may read or write this file of a password");
 	write_file("pw", "hunter2\n", 0602);
-	assert_file_error("~/main.yaml:1:28: ~/pw: everybody may read or write this file of a password");
+	assert_file_error(
+		"~/main.yaml:1:28: ~/pw: everybody may read or write this file of a password");
 	write_file("pw", "\n", 0600);
 	assert_file_error("~/main.yaml:1:28: ~/pw: must hold one line with a password");
 	write_file("pw", "hunter2\nhunter3\n", 0600);
 	assert_file_error("~/main.yaml:1:28: ~/pw: must hold one line with a password");
 	write_file("pw", "hunter2", 0600);
 	write_file("main.yaml", "users: {a: {password: x, password_file: pw}}\n", 0600);
-	assert_file_error("~/main.yaml:1:41: password_file: password and password_file exclude each other");
-	write_file("main.yaml", "databases: {a: {servers: [{host: h}], password_file: pw, password: x}}\n", 0600);
-	assert_file_error("~/main.yaml:1:68: password: password and password_file exclude each other");
+	assert_file_error(
+		"~/main.yaml:1:41: password_file: password and password_file exclude each other");
+	write_file("main.yaml",
+		"databases: {a: {servers: [{host: h}], password_file: pw, password: x}}\n", 0600);
+	assert_file_error(
+		"~/main.yaml:1:68: password: password and password_file exclude each other");
 }
 END_TEST
 

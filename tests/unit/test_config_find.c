@@ -30,7 +30,8 @@ START_TEST(test_config_find_hostile_pattern_is_quick)
 	memset(name, 'a', sizeof(name));
 	name[63] = '\0';
 	for (unsigned i = 0; i < 1000; i++)
-		ck_assert(!pgr_config_match("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", name));
+		ck_assert(!pgr_config_match(
+			"*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", name));
 }
 END_TEST
 
@@ -44,15 +45,14 @@ found(const struct pgr_config *cfg, const char *name)
 
 START_TEST(test_config_find_db_takes_the_most_specific)
 {
-	struct pgr_config_pair pair = load_good(
-		"databases:\n"
-		"  '*_*': {servers: [{host: h}]}\n"
-		"  tenant_7: {servers: [{host: h}]}\n"
-		"  'tenant_*': {servers: [{host: h}]}\n"
-		"  'tenant_vip_*': {servers: [{host: h}]}\n"
-		"  '*_vip_tenant': {servers: [{host: h}]}\n"
-		"  app: {servers: [{host: h}]}\n"
-		"  zoo: {servers: [{host: h}]}\n");
+	struct pgr_config_pair pair = load_good("databases:\n"
+						"  '*_*': {servers: [{host: h}]}\n"
+						"  tenant_7: {servers: [{host: h}]}\n"
+						"  'tenant_*': {servers: [{host: h}]}\n"
+						"  'tenant_vip_*': {servers: [{host: h}]}\n"
+						"  '*_vip_tenant': {servers: [{host: h}]}\n"
+						"  app: {servers: [{host: h}]}\n"
+						"  zoo: {servers: [{host: h}]}\n");
 	const struct pgr_config *cfg = pair.config;
 
 	ck_assert_uint_eq(cfg->db_exact, 3);
@@ -87,7 +87,8 @@ START_TEST(test_config_find_user_by_name)
 
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_str_eq(pgr_config_text(pair.config,
-			pgr_config_find_user(pair.config, names[i])->name), names[i]);
+					 pgr_config_find_user(pair.config, names[i])->name),
+			names[i]);
 	ck_assert_ptr_null(pgr_config_find_user(pair.config, "e"));
 	ck_assert_ptr_null(pgr_config_find_user(pair.config, ""));
 	ck_assert_ptr_null(pgr_config_find_user(pair.config, "aa"));
@@ -120,7 +121,8 @@ START_TEST(test_config_find_f14_pooling_most_specific_wins)
 	ck_assert_int_eq(p.pool_mode, PGR_CONFIG_SESSION);
 	pgr_config_pooling(cfg, a, v, &p);
 	ck_assert_uint_eq(p.pool_size, 40);
-	ck_assert_uint_eq(p.query_timeout, 0); /* off, although the database and the default have one */
+	ck_assert_uint_eq(
+		p.query_timeout, 0); /* off, although the database and the default have one */
 	ck_assert_int_eq(p.pool_mode, PGR_CONFIG_STATEMENT);
 	pgr_config_pooling(cfg, b, v, &p);
 	ck_assert_uint_eq(p.pool_size, 30);
@@ -161,7 +163,8 @@ START_TEST(test_config_find_every_user_key_overlays_its_own_field)
 
 		if (key->home == PGR_HOME_POOLING)
 			ck_assert_msg(memcmp(pgr_key_peek(key, &p), pgr_key_peek(key, &want),
-				pgr_key_size(key)) == 0, "%s", key->name);
+					      pgr_key_size(key)) == 0,
+				"%s", key->name);
 	}
 	pgr_config_free(&pair);
 }
@@ -189,9 +192,9 @@ END_TEST
 
 START_TEST(test_config_find_client_limits_of_database_and_user_stay_apart)
 {
-	struct pgr_config_pair pair = load_good(
-		"databases: {a: {servers: [{host: h}], max_client_connections: 5}}\n"
-		"users: {u: {max_client_connections: 100}, v: {}}\n");
+	struct pgr_config_pair pair =
+		load_good("databases: {a: {servers: [{host: h}], max_client_connections: 5}}\n"
+			  "users: {u: {max_client_connections: 100}, v: {}}\n");
 	const struct pgr_config *cfg = pair.config;
 	const struct pgr_config_user *u = pgr_config_find_user(cfg, "u");
 	struct pgr_config_pooling p;

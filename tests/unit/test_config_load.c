@@ -1,4 +1,5 @@
-/* config/load.c, tree.c, env.c, set.c, entities.c, check.c: what a file means, and what is wrong with it. */
+/* config/load.c, tree.c, env.c, set.c, entities.c, check.c: what a file means, and what is wrong
+ * with it. */
 #include "config_util.h"
 
 #include <stdlib.h>
@@ -165,8 +166,9 @@ START_TEST(test_config_load_user_secrets_of_each_kind)
 		"users:\n"
 		"  none:\n"
 		"  one: {password: 12345, max_client_connections: 9}\n"
-		"  many: {password: ['clear', md50123456789abcdef0123456789abcdef, '" SCRAM_SECRET("c2FsdA==") "']}\n"
-		"  quoted: {password: 'null'}\n");
+		"  many: {password: ['clear', md50123456789abcdef0123456789abcdef, '" SCRAM_SECRET(
+			"c2FsdA==") "']}\n"
+				    "  quoted: {password: 'null'}\n");
 	const struct pgr_config *cfg = pair.config;
 	const struct pgr_config_user *many = pgr_config_find_user(cfg, "many");
 	const struct pgr_config_user *one = pgr_config_find_user(cfg, "one");
@@ -175,7 +177,8 @@ START_TEST(test_config_load_user_secrets_of_each_kind)
 	ck_assert_uint_eq(one->secrets.n, 1);
 	ck_assert_uint_eq(one->max_client_connections, 9);
 	ck_assert_str_eq(
-		pgr_config_secret_text(pair.secrets, pgr_config_secret_at(cfg, one, 0)->text), "12345");
+		pgr_config_secret_text(pair.secrets, pgr_config_secret_at(cfg, one, 0)->text),
+		"12345");
 	ck_assert_uint_eq(many->secrets.n, 3);
 	ck_assert_int_eq(pgr_config_secret_at(cfg, many, 0)->kind, PGR_CONFIG_SECRET_CLEAR);
 	ck_assert_int_eq(pgr_config_secret_at(cfg, many, 1)->kind, PGR_CONFIG_SECRET_MD5);
@@ -188,18 +191,20 @@ END_TEST
 
 START_TEST(test_config_load_scram_secrets_need_one_salt)
 {
-	struct pgr_config_pair pair = load_good("users: {a: {password: ['" SCRAM_SECRET("c2FsdA==") "', '"
-		SCRAM_SECRET("c2FsdA==") "']}}");
+	struct pgr_config_pair pair = load_good("users: {a: {password: ['" SCRAM_SECRET(
+		"c2FsdA==") "', '" SCRAM_SECRET("c2FsdA==") "']}}");
 
 	pgr_config_free(&pair);
-	assert_error("users: {a: {password: ['" SCRAM_SECRET("c2FsdA==") "', '" SCRAM_SECRET("U2FsdA==") "']}}",
+	assert_error("users: {a: {password: ['" SCRAM_SECRET("c2FsdA==") "', '" SCRAM_SECRET(
+			     "U2FsdA==") "']}}",
 		"t.yaml:1:145: password: several SCRAM secrets need equal salt and iterations");
 }
 END_TEST
 
 START_TEST(test_config_load_scram_secret_cannot_log_in_to_a_server)
 {
-	assert_error("databases: {a: {servers: [{host: h}], password: '" SCRAM_SECRET("c2FsdA==") "'}}",
+	assert_error(
+		"databases: {a: {servers: [{host: h}], password: '" SCRAM_SECRET("c2FsdA==") "'}}",
 		"t.yaml:1:49: password: a SCRAM secret is not enough to log in with");
 }
 END_TEST
@@ -211,12 +216,14 @@ START_TEST(test_config_load_tells_all_errors_in_the_order_of_the_file)
 		 "defaults: {pool_sise: 3, pool_mode: transactoin}\n"
 		 "databases: {app: {servers: []}}\n");
 	ck_assert_uint_eq(load_errors.n, 5);
-	ck_assert_str_eq(error_line(0), "t.yaml:1:1: unknown key \"listne\" (did you mean \"listen\"?)");
+	ck_assert_str_eq(
+		error_line(0), "t.yaml:1:1: unknown key \"listne\" (did you mean \"listen\"?)");
 	ck_assert_str_eq(error_line(1), "t.yaml:2:10: workers: \"many\" is not a number");
 	ck_assert_str_eq(error_line(2),
 		"t.yaml:3:12: unknown key \"pool_sise\" in defaults (did you mean \"pool_size\"?)");
-	ck_assert_str_eq(error_line(3), "t.yaml:3:37: pool_mode: \"transactoin\" is none of session, "
-					"transaction, statement (did you mean \"transaction\"?)");
+	ck_assert_str_eq(error_line(3),
+		"t.yaml:3:37: pool_mode: \"transactoin\" is none of session, "
+		"transaction, statement (did you mean \"transaction\"?)");
 	ck_assert_str_eq(error_line(4), "t.yaml:4:28: databases.app: servers must not be empty");
 }
 END_TEST
@@ -240,7 +247,8 @@ END_TEST
 
 START_TEST(test_config_load_key_of_another_place_is_sent_there)
 {
-	assert_error("pool_size: 5\n", "t.yaml:1:1: unknown key \"pool_size\" (it belongs into \"defaults\")");
+	assert_error("pool_size: 5\n",
+		"t.yaml:1:1: unknown key \"pool_size\" (it belongs into \"defaults\")");
 	assert_error("defaults: {dbname: x}\n",
 		"t.yaml:1:12: unknown key \"dbname\" in defaults (it belongs into a database)");
 	assert_error("users: {a: {server_lifetime: 1h}}\n",
@@ -268,8 +276,10 @@ END_TEST
 
 START_TEST(test_config_load_wrong_types_are_refused)
 {
-	assert_error("workers: [1]\n", "t.yaml:1:10: workers: must be auto or a number, not a list");
-	assert_error("max_clients: '5'\n", "t.yaml:1:14: max_clients: must be a number, not a quoted text");
+	assert_error(
+		"workers: [1]\n", "t.yaml:1:10: workers: must be auto or a number, not a list");
+	assert_error("max_clients: '5'\n",
+		"t.yaml:1:14: max_clients: must be a number, not a quoted text");
 	assert_error("max_clients:\n", "t.yaml:1:13: max_clients: must be a number, not empty");
 	assert_error("sandbox: {}\n", "t.yaml:1:10: sandbox: must be true or false, not a mapping");
 	assert_error("log: 5\n", "t.yaml:1:6: log: must be a mapping, not a single value");
@@ -278,8 +288,9 @@ START_TEST(test_config_load_wrong_types_are_refused)
 	assert_error("databases: {a: 5}\n", "t.yaml:1:16: databases.a: must be a mapping");
 	assert_error("databases: {a: {servers: h}}\n",
 		"t.yaml:1:26: servers: must be a list of mappings, not a single value");
-	assert_error("databases: {a: {servers: [h]}}\n", "t.yaml:1:27: servers: each server must be a mapping "
-							 "({host: 10.0.0.1, port: 5432})");
+	assert_error("databases: {a: {servers: [h]}}\n",
+		"t.yaml:1:27: servers: each server must be a mapping "
+		"({host: 10.0.0.1, port: 5432})");
 	assert_error("users: {a: {password: {}}}\n",
 		"t.yaml:1:23: password: must be a text or a list of texts, not a mapping");
 	assert_error("run_as: [a]\n", "t.yaml:1:9: run_as: must be a text, not a list");
@@ -305,10 +316,13 @@ END_TEST
 START_TEST(test_config_load_what_is_not_built_yet_is_refused)
 {
 	static const char *const wrong[][2] = {
-		{"client_tls: {mode: require}", "\"client_tls.mode: require\" is not supported yet"},
+		{"client_tls: {mode: require}",
+			"\"client_tls.mode: require\" is not supported yet"},
 		{"client_tls: {cert_file: /x}", "\"client_tls.cert_file\" is not supported yet"},
-		{"client_tls: {min_version: '1.3'}", "\"client_tls.min_version: 1.3\" is not supported yet"},
-		{"server_tls: {mode: verify-full}", "\"server_tls.mode: verify-full\" is not supported yet"},
+		{"client_tls: {min_version: '1.3'}",
+			"\"client_tls.min_version: 1.3\" is not supported yet"},
+		{"server_tls: {mode: verify-full}",
+			"\"server_tls.mode: verify-full\" is not supported yet"},
 		{"auth: {type: ldap}", "\"auth.type: ldap\" is not supported yet"},
 		{"auth: {hba_file: x}", "\"auth.hba_file\" is not supported yet"},
 		{"auth: {query: x}", "\"auth.query\" is not supported yet"},
@@ -317,17 +331,23 @@ START_TEST(test_config_load_what_is_not_built_yet_is_refused)
 		{"notices: on", "\"notices\" is not supported yet"},
 		{"plan_cache: 1MB", "\"plan_cache\" is not supported yet"},
 		{"defaults: {read_write_split: true}", "\"read_write_split\" is not supported yet"},
-		{"defaults: {consistency: session}", "\"consistency: session\" is not supported yet"},
+		{"defaults: {consistency: session}",
+			"\"consistency: session\" is not supported yet"},
 		{"defaults: {max_lag: 1s}", "\"max_lag\" is not supported yet"},
 		{"defaults: {balance: random}", "\"balance: random\" is not supported yet"},
 		{"defaults: {health_interval: 2s}", "\"health_interval\" is not supported yet"},
-		{"defaults: {on_session_feature: error}", "\"on_session_feature: error\" is not supported yet"},
-		{"databases: {a: {servers: [{host: h}], shards: [{name: x}]}}", "\"shards\" is not supported yet"},
+		{"defaults: {on_session_feature: error}",
+			"\"on_session_feature: error\" is not supported yet"},
+		{"databases: {a: {servers: [{host: h}], shards: [{name: x}]}}",
+			"\"shards\" is not supported yet"},
 		{"databases: {a: {servers: [{host: h}], sharding: {method: hash}}}",
 			"\"sharding\" is not supported yet"},
-		{"databases: {a: {servers: [{host: h}], rules: [{}]}}", "\"rules\" is not supported yet"},
-		{"databases: {a: {servers: [{host: h, role: replica}]}}", "\"role: replica\" is not supported yet"},
-		{"databases: {a: {servers: [{host: h, weight: 2}]}}", "\"weight\" is not supported yet"},
+		{"databases: {a: {servers: [{host: h}], rules: [{}]}}",
+			"\"rules\" is not supported yet"},
+		{"databases: {a: {servers: [{host: h, role: replica}]}}",
+			"\"role: replica\" is not supported yet"},
+		{"databases: {a: {servers: [{host: h, weight: 2}]}}",
+			"\"weight\" is not supported yet"},
 		{"databases: {a: {servers: [{host: h}, {host: i}]}}",
 			"databases.a: more than one server is not supported yet"},
 	};
@@ -377,12 +397,18 @@ START_TEST(test_config_load_variables_are_replaced)
 	ck_assert_uint_eq(cfg->defaults.pool_size, 7);
 	ck_assert_uint_eq(cfg->defaults.min_pool_size, 3);
 	ck_assert_ptr_nonnull(pgr_config_find_db(cfg, "shop_x"));
-	ck_assert_str_eq(pgr_config_text(cfg,
-		pgr_config_server_at(cfg, pgr_config_find_db(cfg, "shop_x"), 0)->host), "abc");
-	ck_assert_str_eq(pgr_config_secret_text(pair.secrets,
-		pgr_config_secret_at(cfg, pgr_config_find_user(cfg, "a"), 0)->text), "p: [x");
-	ck_assert_str_eq(pgr_config_secret_text(pair.secrets,
-		pgr_config_secret_at(cfg, pgr_config_find_user(cfg, "b"), 0)->text), "x${T_NAME}$y$");
+	ck_assert_str_eq(
+		pgr_config_text(
+			cfg, pgr_config_server_at(cfg, pgr_config_find_db(cfg, "shop_x"), 0)->host),
+		"abc");
+	ck_assert_str_eq(
+		pgr_config_secret_text(pair.secrets,
+			pgr_config_secret_at(cfg, pgr_config_find_user(cfg, "a"), 0)->text),
+		"p: [x");
+	ck_assert_str_eq(
+		pgr_config_secret_text(pair.secrets,
+			pgr_config_secret_at(cfg, pgr_config_find_user(cfg, "b"), 0)->text),
+		"x${T_NAME}$y$");
 	pgr_config_free(&pair);
 }
 END_TEST
@@ -394,8 +420,10 @@ START_TEST(test_config_load_variable_cannot_become_structure)
 	setenv("T_EVIL", "x}\nworkers: 5 #", 1);
 	pair = load_good("users:\n  a:\n    password: ${T_EVIL}\n");
 	ck_assert_uint_eq(pair.config->workers, 0);
-	ck_assert_str_eq(pgr_config_secret_text(pair.secrets,
-		pgr_config_secret_at(pair.config, pgr_config_find_user(pair.config, "a"), 0)->text),
+	ck_assert_str_eq(
+		pgr_config_secret_text(pair.secrets,
+			pgr_config_secret_at(pair.config, pgr_config_find_user(pair.config, "a"), 0)
+				->text),
 		"x}\nworkers: 5 #");
 	pgr_config_free(&pair);
 }
@@ -404,11 +432,14 @@ END_TEST
 START_TEST(test_config_load_variables_that_cannot_be_replaced_have_a_place)
 {
 	unsetenv("T_UNSET");
-	assert_error("workers: 1\nrun_as: ${T_UNSET}\n", "t.yaml:2:9: the environment variable T_UNSET is not "
+	assert_error("workers: 1\nrun_as: ${T_UNSET}\n",
+		"t.yaml:2:9: the environment variable T_UNSET is not "
 		"set (${T_UNSET:-default} gives it a default)");
-	assert_error("run_as: ${T_UNSET\n", "t.yaml:1:9: \"${\" is not followed by the name of a variable and "
+	assert_error("run_as: ${T_UNSET\n",
+		"t.yaml:1:9: \"${\" is not followed by the name of a variable and "
 		"\"}\" (write $${ for the characters themselves)");
-	assert_error("run_as: ${}\n", "t.yaml:1:9: \"${\" is not followed by the name of a variable and \"}\" "
+	assert_error("run_as: ${}\n",
+		"t.yaml:1:9: \"${\" is not followed by the name of a variable and \"}\" "
 		"(write $${ for the characters themselves)");
 	assert_error("run_as: ${T_UNSET-x}\n",
 		"t.yaml:1:9: a variable is written ${NAME} or ${NAME:-default}");
@@ -444,7 +475,8 @@ START_TEST(test_config_load_yaml_beyond_the_subset_is_refused)
 	assert_error("workers: !!int 1\n", "t.yaml:1:10: tags are not supported");
 	assert_error("workers: 1\n---\nworkers: 2\n",
 		"t.yaml:2:1: a second document in one file is not supported");
-	assert_error("run_as: \"a\\0b\"\n", "t.yaml:1:9: a text must not contain the character NUL");
+	assert_error(
+		"run_as: \"a\\0b\"\n", "t.yaml:1:9: a text must not contain the character NUL");
 	load_bad("defaults: &a {pool_size: 1}\ndatabases: {x: *a}\n");
 	ck_assert_str_eq(error_line(1), "t.yaml:2:16: aliases are not supported");
 }
@@ -480,7 +512,8 @@ START_TEST(test_config_load_syntax_errors_have_a_place)
 	ck_assert_uint_eq(load_errors.list[0].line, 2);
 	ck_assert_uint_eq(load_errors.list[0].column, 9);
 	load_bad("users: {a: {password: ${X}}}\n");
-	ck_assert_str_eq(load_errors.list[0].suggestion, "texts with ${...} inside of { } or [ ] need quotes");
+	ck_assert_str_eq(load_errors.list[0].suggestion,
+		"texts with ${...} inside of { } or [ ] need quotes");
 }
 END_TEST
 
@@ -493,7 +526,8 @@ START_TEST(test_config_load_too_large_text_is_refused)
 	memset(text, '#', len);
 	ck_assert_int_eq(pgr_config_load_text("t.yaml", text, len, &pair, &load_errors), PGR_FAIL);
 	ck_assert_str_eq(error_line(0), "t.yaml: the configuration is too large");
-	ck_assert_int_eq(pgr_config_load_text("t.yaml", text, len - 1, &pair, &load_errors), PGR_OK);
+	ck_assert_int_eq(
+		pgr_config_load_text("t.yaml", text, len - 1, &pair, &load_errors), PGR_OK);
 	pgr_config_free(&pair);
 	free(text);
 }
@@ -505,7 +539,8 @@ START_TEST(test_config_load_names_are_checked)
 
 	assert_error("databases: {pgbouncer: {servers: [{host: h}]}}\n",
 		"t.yaml:1:13: databases.pgbouncer: this name is the console's");
-	assert_error("users: {'': {}}\n", "t.yaml:1:9: users: a name must be a text that is not empty");
+	assert_error(
+		"users: {'': {}}\n", "t.yaml:1:9: users: a name must be a text that is not empty");
 	snprintf(text, sizeof(text), "users: {%064d: {}}", 7);
 	assert_error(text, "t.yaml:1:9: users: the name is longer than 63 bytes");
 	snprintf(text, sizeof(text), "databases: {a: {servers: [{host: h}], dbname: %064d}}", 7);
@@ -517,7 +552,8 @@ START_TEST(test_config_load_sizes_that_contradict_each_other)
 {
 	assert_error("defaults: {min_pool_size: 21}\n",
 		"t.yaml:1:12: defaults: min_pool_size (21) is more than pool_size (20)");
-	assert_error("defaults: {min_pool_size: 5}\ndatabases:\n  a: {servers: [{host: h}], pool_size: 4}\n",
+	assert_error(
+		"defaults: {min_pool_size: 5}\ndatabases:\n  a: {servers: [{host: h}], pool_size: 4}\n",
 		"t.yaml:3:3: databases.a: min_pool_size (5) is more than pool_size (4)");
 	assert_error("users: {a: {pool_size: 4, min_pool_size: 5}}\n",
 		"t.yaml:1:9: users.a: min_pool_size (5) is more than pool_size (4)");
@@ -530,7 +566,8 @@ START_TEST(test_config_load_dangling_references_are_errors)
 {
 	struct pgr_config_pair pair;
 
-	assert_error("admin: {users: [ghost]}\n", "t.yaml:1:9: admin.users: there is no user \"ghost\"");
+	assert_error(
+		"admin: {users: [ghost]}\n", "t.yaml:1:9: admin.users: there is no user \"ghost\"");
 	assert_error("admin: {stats_users: [a, ghost]}\nusers: {a: {}}\n",
 		"t.yaml:1:9: admin.stats_users: there is no user \"ghost\"");
 	pair = load_good("admin: {users: [ghost]}\nauth: {type: trust}\n");
@@ -540,13 +577,15 @@ END_TEST
 
 START_TEST(test_config_load_equal_addresses_are_refused)
 {
-	assert_error("listen: ['h:1', 'h:2', 'h:1']\n", "t.yaml:1:1: listen: address 3 is the same as address 1");
+	assert_error("listen: ['h:1', 'h:2', 'h:1']\n",
+		"t.yaml:1:1: listen: address 3 is the same as address 1");
 }
 END_TEST
 
 START_TEST(test_config_load_text_reads_no_file)
 {
-	assert_error("include: /etc/hostname\n", "t.yaml:1:10: include: files cannot be read from here");
+	assert_error(
+		"include: /etc/hostname\n", "t.yaml:1:10: include: files cannot be read from here");
 	assert_error("users: {a: {password_file: /etc/hostname}}\n",
 		"t.yaml:1:28: password_file: files cannot be read from here");
 }
@@ -581,7 +620,8 @@ START_TEST(test_config_load_bad_offsets_read_nothing)
 	ck_assert_str_eq(pgr_config_text(cfg, (pgr_cref){UINT32_MAX}), "");
 	ck_assert_str_eq(pgr_config_secret_text(pair.secrets, (pgr_sref){pair.secrets->size}), "");
 	ck_assert_ptr_null(pgr_config_item(cfg, list, 0, sizeof(struct pgr_config_db)));
-	ck_assert_ptr_null(pgr_config_item(cfg, list, UINT32_MAX - 1, sizeof(struct pgr_config_db)));
+	ck_assert_ptr_null(
+		pgr_config_item(cfg, list, UINT32_MAX - 1, sizeof(struct pgr_config_db)));
 	pgr_config_free(&pair);
 }
 END_TEST
@@ -606,8 +646,9 @@ START_TEST(test_config_load_many_databases)
 		ck_assert_ptr_nonnull(db);
 		ck_assert_str_eq(pgr_config_text(pair.config, db->name), name);
 		sprintf(name, "h%u", i);
-		ck_assert_str_eq(
-			pgr_config_text(pair.config, pgr_config_server_at(pair.config, db, 0)->host), name);
+		ck_assert_str_eq(pgr_config_text(pair.config,
+					 pgr_config_server_at(pair.config, db, 0)->host),
+			name);
 	}
 	pgr_config_free(&pair);
 	free(text);
@@ -640,7 +681,7 @@ UNIT_MAIN("config_load", test_config_load_empty_file_gives_the_defaults,
 	test_config_load_deep_nesting_is_refused, test_config_load_syntax_errors_have_a_place,
 	test_config_load_too_large_text_is_refused, test_config_load_names_are_checked,
 	test_config_load_sizes_that_contradict_each_other,
-	test_config_load_dangling_references_are_errors, test_config_load_equal_addresses_are_refused,
-	test_config_load_text_reads_no_file, test_config_load_block_can_be_moved,
-	test_config_load_bad_offsets_read_nothing, test_config_load_many_databases,
-	test_config_load_messages_are_printable)
+	test_config_load_dangling_references_are_errors,
+	test_config_load_equal_addresses_are_refused, test_config_load_text_reads_no_file,
+	test_config_load_block_can_be_moved, test_config_load_bad_offsets_read_nothing,
+	test_config_load_many_databases, test_config_load_messages_are_printable)

@@ -16,7 +16,8 @@ parsed(const struct pgr_key *key, const char *text)
 {
 	uint64_t value = 77;
 
-	ck_assert_msg(pgr_value_parse(key, text, &value, &complaint), "%s: %s", text, complaint.message);
+	ck_assert_msg(
+		pgr_value_parse(key, text, &value, &complaint), "%s: %s", text, complaint.message);
 	return value;
 }
 
@@ -58,7 +59,8 @@ END_TEST
 
 START_TEST(test_config_value_that_overflows_is_refused)
 {
-	assert_refused(&duration, "18446744073709551615d", "\"18446744073709551615d\" is not a duration");
+	assert_refused(
+		&duration, "18446744073709551615d", "\"18446744073709551615d\" is not a duration");
 	assert_refused(&number, "18446744073709551616", "\"18446744073709551616\" is not a number");
 	assert_refused(&number, "4294967296", "\"4294967296\" is out of range: 0 to 4294967295");
 }
@@ -129,8 +131,9 @@ START_TEST(test_config_value_format_gives_what_parse_takes)
 		char text[64];
 		uint64_t value;
 
-		if (key->type != PGR_KEY_BOOL && key->type != PGR_KEY_INT && key->type != PGR_KEY_WORD &&
-			key->type != PGR_KEY_DURATION && key->type != PGR_KEY_SIZE)
+		if (key->type != PGR_KEY_BOOL && key->type != PGR_KEY_INT &&
+			key->type != PGR_KEY_WORD && key->type != PGR_KEY_DURATION &&
+			key->type != PGR_KEY_SIZE)
 			continue;
 		if (strcmp(key->fallback, "null") == 0)
 			continue;
@@ -165,7 +168,8 @@ assert_address(const char *text, const char *host, unsigned port, bool is_unix)
 {
 	struct pgr_value_address address;
 
-	ck_assert_msg(pgr_value_address(text, &address, &complaint), "%s: %s", text, complaint.message);
+	ck_assert_msg(
+		pgr_value_address(text, &address, &complaint), "%s: %s", text, complaint.message);
 	ck_assert_uint_eq(address.host_len, strlen(host));
 	ck_assert(memcmp(address.host, host, address.host_len) == 0);
 	ck_assert_uint_eq(address.port, port);
@@ -185,8 +189,9 @@ END_TEST
 
 START_TEST(test_config_value_what_is_no_address_is_refused)
 {
-	static const char *const wrong[] = {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
-		"127.0.0.1:64x", ":6432", "::1:6432", "[::1]", "[::1:6432", "[]:6432", "*:6432", "relative/dir"};
+	static const char *const wrong[] = {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+		"127.0.0.1:65536", "127.0.0.1:64x", ":6432", "::1:6432", "[::1]", "[::1:6432",
+		"[]:6432", "*:6432", "relative/dir"};
 	struct pgr_value_address address;
 	char path[130];
 
@@ -215,7 +220,8 @@ START_TEST(test_config_value_secrets_are_told_apart)
 	ck_assert_int_eq(secret_kind("hunter2"), PGR_CONFIG_SECRET_CLEAR);
 	ck_assert_int_eq(secret_kind("md5"), PGR_CONFIG_SECRET_CLEAR);
 	ck_assert_int_eq(secret_kind("md50123456789abcdef0123456789abcdef"), PGR_CONFIG_SECRET_MD5);
-	ck_assert_int_eq(secret_kind("md50123456789abcdef0123456789abcdeg"), PGR_CONFIG_SECRET_CLEAR);
+	ck_assert_int_eq(
+		secret_kind("md50123456789abcdef0123456789abcdeg"), PGR_CONFIG_SECRET_CLEAR);
 	ck_assert_int_eq(secret_kind(SCRAM_SECRET("c2FsdHNhbHQ=")), PGR_CONFIG_SECRET_SCRAM);
 }
 END_TEST
@@ -232,15 +238,18 @@ END_TEST
 
 START_TEST(test_config_value_scram_secrets_of_one_salt_are_alike)
 {
-	ck_assert(pgr_value_scram_alike(SCRAM_SECRET("c2FsdHNhbHQ="), SCRAM_SECRET("c2FsdHNhbHQ=")));
-	ck_assert(!pgr_value_scram_alike(SCRAM_SECRET("c2FsdHNhbHQ="), SCRAM_SECRET("U2FsdHNhbHQ=")));
+	ck_assert(
+		pgr_value_scram_alike(SCRAM_SECRET("c2FsdHNhbHQ="), SCRAM_SECRET("c2FsdHNhbHQ=")));
+	ck_assert(
+		!pgr_value_scram_alike(SCRAM_SECRET("c2FsdHNhbHQ="), SCRAM_SECRET("U2FsdHNhbHQ=")));
 }
 END_TEST
 
 static const char *
 guessed(const char *given)
 {
-	static const char *const known[] = {"pool_size", "pool_mode", "user", "transaction", "warning", NULL};
+	static const char *const known[] = {
+		"pool_size", "pool_mode", "user", "transaction", "warning", NULL};
 	struct pgr_guess guess;
 
 	pgr_guess_init(&guess, given, strlen(given));
