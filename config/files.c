@@ -13,7 +13,7 @@
 
 #include "config/load.h"
 
-#define PASSWORD_FILE_MAX 4200
+#define PASSWORD_FILE_MAX 66000
 
 struct content {
 	char *data; /* NUL-terminated */

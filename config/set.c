@@ -10,7 +10,7 @@
 
 #define TEXTS_MAX 4096
 #define ADDRESSES_MAX 64
-#define PASSWORD_MAX 4096
+#define PASSWORD_MAX 65535 /* of a password message; tokens are long */
 
 static void *
 field_of(const struct pgr_scope *scope, const struct pgr_key *key)

@@ -153,6 +153,14 @@ seen_before(const char *pairs, const char *name)
 	return false;
 }
 
+/* Who connects to what must not depend on the reader; of a setting the last value counts. */
+static bool
+says_who(const char *name)
+{
+	return strcasecmp(name, "user") == 0 || strcasecmp(name, "database") == 0 ||
+		strcasecmp(name, "replication") == 0 || strcasecmp(name, "options") == 0;
+}
+
 /* One pair at p; returns what is behind it, or NULL when it does not end before end. */
 static const char *
 pair_end(const char *p, const char *end, const char **ret_value)
@@ -181,7 +189,7 @@ parse_pairs(const char *p, const char *end, struct pgr_startup *s, struct pgr_er
 		if (n == PGR_STARTUP_PAIRS)
 			return pgr_err_set(err, "08P01", "more than %u parameters in startup packet",
 				PGR_STARTUP_PAIRS);
-		if (seen_before(s->pairs, p))
+		if (says_who(p) && seen_before(s->pairs, p))
 			return pgr_err_set(err, "08P01",
 				"parameter \"%s\" is given twice in startup packet", p);
 		if (take_param(s, p, value, err) != PGR_OK)

@@ -65,7 +65,7 @@ PGR_MUST enum pgr_rc pgr_startup_size(const char *head, size_t max, size_t *ret_
 /*
  * packet: one whole packet with its length word, size as pgr_startup_size() gave it. FAIL: *err is
  * what a FATAL ErrorResponse tells the client (08P01 layout, 0A000 version, 28000 no user, 22023).
- * The terminator must be the last byte; a parameter given twice is refused, where PostgreSQL would
+ * The terminator must be the last byte; user, database, options and replication given twice are refused, where PostgreSQL would
  * take the last: who a client is must not depend on the reader.
  */
 PGR_MUST enum pgr_rc pgr_startup_parse(const char *packet, size_t size, struct pgr_startup *ret,

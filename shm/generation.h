@@ -19,7 +19,7 @@ struct pgr_shm;
 
 struct pgr_generation_store {
 	char bytes[PGR_GENERATION_BYTES];
-};
+} PGR_ALIGNED(64);
 
 /*
  * Which stores hold what.

@@ -37,7 +37,7 @@ struct pgr_scram_cell {
 
 struct pgr_secret_store {
 	char bytes[PGR_SECRETS_BYTES];
-};
+} PGR_ALIGNED(64);
 
 struct pgr_secrets {
 	struct pgr_hash_key key;

@@ -9,18 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/panic.h"
 #include "proto/params.h"
 
 #define BUCKETS 1024
 
 static struct {
 	struct pgr_hash_key key;
-	struct pgr_settings empty;
-	struct node {
-		struct node *next;
-		struct pgr_settings set;
-	} *bucket[BUCKETS];
-} interned = {.empty = {.refs = 1}};
+	struct pgr_settings *bucket[BUCKETS];
+} interned;
+
+static struct pgr_settings empty = {.refs = 1};
 
 /* Reported by servers, but not a session's to set. */
 static const char *const reported_only[] = {"is_superuser", "session_authorization", "server_version",
@@ -35,7 +34,7 @@ pgr_settings_init(const struct pgr_hash_key *key)
 struct pgr_settings *
 pgr_settings_empty(void)
 {
-	return pgr_settings_ref(&interned.empty);
+	return pgr_settings_ref(&empty);
 }
 
 struct pgr_settings *
@@ -48,39 +47,35 @@ pgr_settings_ref(struct pgr_settings *s)
 void
 pgr_settings_unref(struct pgr_settings *s)
 {
-	struct node **link;
+	struct pgr_settings **link;
 
-	if (s == NULL || --s->refs > 0 || s == &interned.empty)
+	if (s == NULL || --s->refs > 0 || s == &empty)
 		return;
-	for (link = &interned.bucket[s->hash % BUCKETS]; *link != NULL; link = &(*link)->next)
-		if (&(*link)->set == s) {
-			struct node *node = *link;
-
-			*link = node->next;
-			free(node);
-			return;
-		}
+	for (link = &interned.bucket[s->hash % BUCKETS]; *link != s; link = &(*link)->next)
+		PGR_ASSERT(*link != NULL);
+	*link = s->next;
+	free(s);
 }
 
 static struct pgr_settings *
 settings_intern(const char *text, size_t len)
 {
 	uint64_t hash = len == 0 ? 0 : pgr_hash64(&interned.key, text, len) | 1;
-	struct node *node;
+	struct pgr_settings *s;
 
 	if (len == 0)
 		return pgr_settings_empty();
-	for (node = interned.bucket[hash % BUCKETS]; node != NULL; node = node->next)
-		if (node->set.hash == hash)
-			return pgr_settings_ref(&node->set);
-	node = malloc(sizeof(*node) + len);
-	if (node == NULL)
+	for (s = interned.bucket[hash % BUCKETS]; s != NULL; s = s->next)
+		if (s->hash == hash)
+			return pgr_settings_ref(s);
+	s = malloc(sizeof(*s) + len);
+	if (s == NULL)
 		return NULL;
-	node->set = (struct pgr_settings){.refs = 1, .len = (uint32_t)len, .hash = hash};
-	memcpy(node->set.text, text, len);
-	node->next = interned.bucket[hash % BUCKETS];
-	interned.bucket[hash % BUCKETS] = node;
-	return &node->set;
+	*s = (struct pgr_settings){.refs = 1, .len = (uint32_t)len, .hash = hash};
+	memcpy(s->text, text, len);
+	s->next = interned.bucket[hash % BUCKETS];
+	interned.bucket[hash % BUCKETS] = s;
+	return s;
 }
 
 bool

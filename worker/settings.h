@@ -17,6 +17,7 @@ struct pgr_settings {
 	uint32_t refs;
 	uint32_t len;  /* bytes of text */
 	uint64_t hash; /* 0: the empty set */
+	struct pgr_settings *next; /* in its bucket */
 	char text[];   /* "name\0value\0"..., names in lower case, sorted */
 };
 

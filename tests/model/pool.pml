@@ -960,7 +960,6 @@ close:
 	x = 0;
 	/* a place must come back: wait for it like a client, in every pool that has one, so that its own clients who
 	 * came earlier go first, and whoever returns one later finds the monitor in the queue */
-	lack = (hung != 0 || used > allow);
 	p = 0;
 	do
 	:: p < NP ->
@@ -968,16 +967,16 @@ close:
 			do
 			:: x < NS -> if :: ST(word[x]) != BARRED -> m = 1 :: else fi; x = x + NP
 			:: else -> break
-			od; x = 0 };
+			od; x = 0;
+			lack = (m && (used > allow || (hung & ~BIT(p)) != 0)) };
 		if
-		:: lack && m && !(hung & BIT(p)) && nw[p] == 0 ->
+		:: lack && nw[p] == 0 ->
 			if :: d_step { t0[p] = ticket[p]; ticket[p]++; nw[p] = 1; assert(ticket[p] < 16) } OR_DIE fi;
 			PUB(MON, p)
-		:: !(lack && m) && (nw[p] > 0 || (pubd & BIT(p))) ->
+		:: !lack && (nw[p] > 0 || (pubd & BIT(p))) ->
 			nw[p] = 0; t0[p] = 0;
 			PUB(MON, p)
-		:: else ->
-			if :: nw[p] == 0 && (pubd & BIT(p)) -> PUB(MON, p) :: else fi
+		:: else
 		fi;
 		m = 0; p++
 	:: else -> break

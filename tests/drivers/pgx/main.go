@@ -43,13 +43,13 @@ func round(ctx context.Context, db *pgx.Conn, client, n int) error {
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	if _, err := tx.Exec(ctx, "SELECT set_config('transaction_isolation', 'repeatable read', true)"); err != nil {
+	if _, err := tx.Exec(ctx, "SELECT set_config('work_mem', '77MB', true)"); err != nil {
 		return fmt.Errorf("in transaction: %w", err)
 	}
-	if err := tx.QueryRow(ctx, "SELECT $1::text || current_setting('transaction_isolation')", nonce).Scan(&text); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT $1::text || current_setting('work_mem')", nonce).Scan(&text); err != nil {
 		return fmt.Errorf("in transaction: %w", err)
 	}
-	if text != nonce+"repeatable read" {
+	if text != nonce+"77MB" {
 		return fmt.Errorf("in transaction: %q", text)
 	}
 	if err := tx.Commit(ctx); err != nil {
