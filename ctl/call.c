@@ -47,7 +47,8 @@ pgr_call_open(const char *path, int *ret_fd, struct pgr_err *err)
 	int fd;
 
 	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
-		return pgr_err_set(err, "22023", "the path of the control socket is too long: %s", path);
+		return pgr_err_set(
+			err, "22023", "the path of the control socket is too long: %s", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return pgr_err_sys(err, "53000", "cannot create a socket");
@@ -105,7 +106,8 @@ receive_some(int fd, struct answer *answer)
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} part;
-	struct iovec iov = {.iov_base = answer->bytes + answer->len, .iov_len = answer->cap - answer->len};
+	struct iovec iov = {
+		.iov_base = answer->bytes + answer->len, .iov_len = answer->cap - answer->len};
 	struct msghdr msg = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = part.bytes,
@@ -170,7 +172,8 @@ pgr_call_ask(int fd, json_t *request, int seconds, json_t **ret_answer, int *ret
 	if (send_request(fd, request, err) == PGR_OK && receive_line(fd, &answer, err) == PGR_OK) {
 		object = json_loadb(answer.bytes, answer.len, 0, NULL);
 		if (!json_is_object(object))
-			pgr_err_set(err, "08P01", "what answers on the control socket is not pgroute");
+			pgr_err_set(
+				err, "08P01", "what answers on the control socket is not pgroute");
 	}
 	free(answer.bytes);
 	if (json_is_object(object) && ret_passed != NULL)

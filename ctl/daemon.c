@@ -12,7 +12,7 @@
 
 #define PEEK_SECONDS 5
 
-/* The first thing that is wrong with the file, when that is why we looked elsewhere for the socket. */
+/* With what is wrong with the file, when that is why we looked elsewhere for the socket. */
 static int
 report_not_running(struct pgr_ctl *ctl, int code)
 {
@@ -21,10 +21,13 @@ report_not_running(struct pgr_ctl *ctl, int code)
 	if (!ctl->place.loaded && ctl->place.errors.n > 0 && ctl->socket == NULL)
 		pgr_config_error_text(&ctl->place.errors.list[0], why, sizeof(why));
 	if (why[0] != '\0')
-		return pgr_report_error(ctl, code, NULL, "%s; pgroute is not running: nothing answers on %s%s", why,
+		return pgr_report_error(ctl, code, NULL,
+			"%s; pgroute is not running: nothing answers on %s%s", why,
 			ctl->place.control, ctl->place.guessed ? ", the default" : "");
 	return pgr_report_error(ctl, code, "start it with: pgroutectl start",
-		"pgroute is not running: nothing answers on %s", ctl->place.control);
+		"pgroute is not running: nothing answers on %s, the control socket %s %s",
+		ctl->place.control, ctl->socket == NULL ? "of" : "given instead of that of",
+		ctl->file);
 }
 
 int

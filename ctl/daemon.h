@@ -16,8 +16,8 @@
 int pgr_daemon_open(struct pgr_ctl *ctl, int closed, int *ret_code);
 
 /*
- * One request (stolen) on a connection of pgr_daemon_open. NULL: was refused or failed, and has been
- * reported.
+ * One request (stolen) on a connection of pgr_daemon_open. NULL: was refused or failed, and has
+ * been reported.
  */
 json_t *pgr_daemon_ask(const struct pgr_ctl *ctl, int fd, json_t *request, int seconds);
 

@@ -24,8 +24,8 @@
 #define WATCH_MS 1000
 
 /*
- * fd is closed. Only a mapping that can neither shrink below us nor change its meaning is read: size,
- * seals, magic and version.
+ * fd is closed. Only a mapping that can neither shrink below us nor change its meaning is read:
+ * size, seals, magic and version.
  */
 static const struct pgr_stats *
 map_stats(int fd, struct pgr_err *err)
@@ -36,7 +36,8 @@ map_stats(int fd, struct pgr_err *err)
 
 	if (fd < 0 || fstat(fd, &st) != 0 || (fcntl(fd, F_GET_SEALS) & wanted) != wanted ||
 		st.st_size != (off_t)sizeof(*stats)) {
-		pgr_err_set(err, "58000", "the statistics that pgroute handed out have another layout");
+		pgr_err_set(
+			err, "58000", "the statistics that pgroute handed out have another layout");
 		pgr_err_hint(err, "use the pgroutectl of the same version");
 	} else {
 		stats = mmap(NULL, sizeof(*stats), PROT_READ, MAP_SHARED, fd, 0);
@@ -50,7 +51,8 @@ map_stats(int fd, struct pgr_err *err)
 	if (stats->magic == PGR_STATS_MAGIC && stats->version == PGR_STATS_VERSION)
 		return stats;
 	munmap((void *)(uintptr_t)stats, sizeof(*stats));
-	pgr_err_set(err, "58000", "the statistics have version %u, this is for %u", stats->version, PGR_STATS_VERSION);
+	pgr_err_set(err, "58000", "the statistics have version %u, this is for %u", stats->version,
+		PGR_STATS_VERSION);
 	return NULL;
 }
 
@@ -66,7 +68,8 @@ open_stats(struct pgr_ctl *ctl, int *ret_code)
 
 	if (fd < 0)
 		return NULL;
-	if (pgr_call_ask(fd, pgr_call_verb("stats_fd"), ASK_SECONDS, &answer, &passed, &err) == PGR_OK)
+	if (pgr_call_ask(fd, pgr_call_verb("stats_fd"), ASK_SECONDS, &answer, &passed, &err) ==
+		PGR_OK)
 		stats = map_stats(passed, &err);
 	close(fd);
 	json_decref(answer);

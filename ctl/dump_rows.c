@@ -1,6 +1,6 @@
 /*
- * From the statistics mapping to rows with PgBouncer's names where it has them: cl_active counts idle
- * clients too, total_* are since the start. Called by dump.c; pure, tested in tests/unit.
+ * From the statistics mapping to rows with PgBouncer's names where it has them: cl_active counts
+ * idle clients too, total_* are since the start. Called by dump.c; pure, tested in tests/unit.
  */
 #include "ctl/dump_rows.h"
 
@@ -15,7 +15,8 @@ static const char *const modes[] = {"session", "transaction", "statement"};
 static void
 put(json_t *row, const char *key, uint64_t value)
 {
-	json_object_set_new(row, key, json_integer((json_int_t)PGR_MIN(value, (uint64_t)INT64_MAX)));
+	json_object_set_new(
+		row, key, json_integer((json_int_t)PGR_MIN(value, (uint64_t)INT64_MAX)));
 }
 
 /* A name of shared memory: perhaps without a NUL, perhaps no UTF-8. */
@@ -108,7 +109,8 @@ pool_row(const struct pgr_stats *stats, uint32_t pool, pgr_usec now)
 static uint32_t
 pools_of(const struct pgr_stats *stats)
 {
-	return PGR_MIN(atomic_load(&((struct pgr_stats *)(uintptr_t)stats)->pools_used), PGR_POOLS_MAX);
+	return PGR_MIN(
+		atomic_load(&((struct pgr_stats *)(uintptr_t)stats)->pools_used), PGR_POOLS_MAX);
 }
 
 static bool
@@ -150,8 +152,9 @@ static bool
 seen_before(const struct pgr_stats *stats, uint32_t pool)
 {
 	for (uint32_t other = 0; other < pool; other++)
-		if (in_use(stats, other) && strncmp(stats->directory[other].database,
-						    stats->directory[pool].database, PGR_NAME_MAX) == 0)
+		if (in_use(stats, other) &&
+			strncmp(stats->directory[other].database, stats->directory[pool].database,
+				PGR_NAME_MAX) == 0)
 			return true;
 	return false;
 }

@@ -21,24 +21,27 @@ enum option_bit {
 struct verb {
 	const char *name;
 	int (*run)(struct pgr_ctl *ctl);
-	unsigned options; /* enum option_bit: those that it takes */
+	unsigned options;     /* enum option_bit: those that it takes */
 	const char *argument; /* NULL: takes none; in brackets: may be left out */
-	bool daemon; /* needs to know where the daemon is */
+	bool daemon;          /* needs to know where the daemon is */
 	const char *help;
 };
 
 static const struct verb verbs[] = {
 	{"start", pgr_start_run, OPT_JSON, NULL, true, "start a daemon and wait until it serves"},
-	{"stop", pgr_stop_run, OPT_JSON | OPT_FAST, NULL, true, "let clients finish their transactions, then end"},
+	{"stop", pgr_stop_run, OPT_JSON | OPT_FAST, NULL, true,
+		"let clients finish their transactions, then end"},
 	{"restart", pgr_stop_restart, OPT_JSON | OPT_FAST, NULL, true, "stop, then start"},
 	{"reload", pgr_verbs_reload, OPT_JSON, NULL, true, "take up the changed configuration"},
 	{"status", pgr_verbs_status, OPT_JSON, NULL, true, "tell whether and how it runs"},
-	{"check", pgr_verbs_check, OPT_JSON, "[FILE]", false, "look for errors in a configuration file"},
+	{"check", pgr_verbs_check, OPT_JSON, "[FILE]", false,
+		"look for errors in a configuration file"},
 	{"show", pgr_verbs_show, OPT_JSON, "pools|servers|clients|stats|config|databases", true,
 		"show what is in force and under way"},
 	{"stats", pgr_dump_run, OPT_JSON | OPT_FORMAT | OPT_WATCH, NULL, true,
 		"read the statistics, even while all workers hang"},
-	{"reference", pgr_verbs_reference, OPT_MAN, NULL, false, "print the reference of the configuration file"},
+	{"reference", pgr_verbs_reference, OPT_MAN, NULL, false,
+		"print the reference of the configuration file"},
 };
 
 enum { OPTION_SOCKET = 256, OPTION_FAST, OPTION_FORMAT, OPTION_WATCH, OPTION_MAN, OPTION_JSON };
@@ -69,7 +72,7 @@ print_help(void)
 		if (verb->options & OPT_FAST)
 			printf("            --fast: end clients now\n");
 		if (verb->options & OPT_FORMAT)
-			printf("            --format text|json|prometheus, --watch: again each second\n");
+			puts("            --format text|json|prometheus, --watch: each second");
 		if (verb->options & OPT_MAN)
 			printf("            --man: as a man page\n");
 	}
@@ -90,8 +93,9 @@ print_version(void)
 static bool
 read_format(struct pgr_ctl *ctl, const char *word)
 {
-	static const char *const words[] = {
-		[PGR_CTL_TEXT] = "text", [PGR_CTL_JSON] = "json", [PGR_CTL_PROMETHEUS] = "prometheus"};
+	static const char *const words[] = {[PGR_CTL_TEXT] = "text",
+		[PGR_CTL_JSON] = "json",
+		[PGR_CTL_PROMETHEUS] = "prometheus"};
 
 	for (size_t i = 0; i < PGR_COUNT_OF(words); i++) {
 		if (strcmp(word, words[i]) == 0) {
@@ -109,7 +113,7 @@ usage(const struct pgr_ctl *ctl, const char *what, const char *word)
 		word != NULL ? " " : "", word != NULL ? word : "");
 }
 
-/* One option. Returns the exit code when that is the end, else -1. *seen collects enum option_bit. */
+/* One option. Returns the exit code when that is the end, else -1. *seen: enum option_bit. */
 static int
 take_option(struct pgr_ctl *ctl, int option, unsigned *seen, char **argv)
 {
@@ -142,7 +146,9 @@ take_option(struct pgr_ctl *ctl, int option, unsigned *seen, char **argv)
 		return -1;
 	case OPTION_FORMAT:
 		*seen |= OPT_FORMAT;
-		return read_format(ctl, optarg) ? -1 : usage(ctl, "the format is text, json or prometheus, not", optarg);
+		return read_format(ctl, optarg)
+			? -1
+			: usage(ctl, "the format is text, json or prometheus, not", optarg);
 	case ':':
 		return usage(ctl, "an argument is missing behind", argv[optind - 1]);
 	default:
@@ -159,7 +165,7 @@ find_verb(const char *name)
 	return NULL;
 }
 
-/* What stands behind the verb, and whether its options are among those that it takes. -1: all is well. */
+/* What stands behind the verb, and whether it takes the options given. -1: all is well. */
 static int
 check_call(struct pgr_ctl *ctl, const struct verb *verb, unsigned seen, int argc, char **argv)
 {
@@ -168,7 +174,8 @@ check_call(struct pgr_ctl *ctl, const struct verb *verb, unsigned seen, int argc
 	if (argc > (verb->argument != NULL ? 1 : 0))
 		return usage(ctl, "do not know what to do with", argv[argc - 1]);
 	if (argc == 0 && verb->argument != NULL && verb->argument[0] != '[')
-		return pgr_report_error(ctl, PGR_CTL_USAGE, NULL, "%s needs one of: %s", verb->name, verb->argument);
+		return pgr_report_error(ctl, PGR_CTL_USAGE, NULL, "%s needs one of: %s", verb->name,
+			verb->argument);
 	if (ctl->format == PGR_CTL_PROMETHEUS && (ctl->watch || ctl->json))
 		return usage(ctl, "--format prometheus goes with neither --json nor --watch", NULL);
 	ctl->argument = argc > 0 ? argv[0] : NULL;

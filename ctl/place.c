@@ -1,7 +1,8 @@
 /*
- * Finds the control socket. A file with an error in it must not keep anybody from asking the running
- * daemon for its status, and a password that comes from the daemon's environment is not in ours: when
- * the file cannot be loaded, its own `control:` line is looked for, then the default is taken.
+ * Finds the control socket. A file with an error in it must not keep anybody from asking the
+ * running daemon for its status, and a password that comes from the daemon's environment is not in
+ * ours: when the file cannot be loaded, its own `control:` line is looked for, then the default is
+ * taken.
  */
 #include "ctl/place.h"
 

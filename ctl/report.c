@@ -89,7 +89,8 @@ pgr_report_refusal(const struct pgr_ctl *ctl, const json_t *answer)
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	const char *hint = json_string_value(json_object_get(answer, "hint"));
 
-	return report(ctl, PGR_CTL_FAILED, error != NULL ? error : "pgroute answered without a reason", hint);
+	return report(ctl, PGR_CTL_FAILED,
+		error != NULL ? error : "pgroute answered without a reason", hint);
 }
 
 static json_t *
@@ -100,9 +101,10 @@ config_errors(const struct pgr_config_errors *errors)
 	for (size_t i = 0; i < errors->n; i++) {
 		const struct pgr_config_error *e = &errors->list[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s, s:s}", "file", e->file, "line",
-			(int)e->line, "column", (int)e->column, "message", e->message, "suggestion",
-			e->suggestion));
+		json_array_append_new(list,
+			json_pack("{s:s, s:i, s:i, s:s, s:s}", "file", e->file, "line",
+				(int)e->line, "column", (int)e->column, "message", e->message,
+				"suggestion", e->suggestion));
 	}
 	return list;
 }
@@ -212,7 +214,8 @@ measure(struct table *table, const json_t *columns, const json_t *rows)
 		table->width[c] = text_width(table->name[c]);
 		table->right[c] = true;
 		for (size_t r = 0; r < json_array_size(rows); r++) {
-			const json_t *cell = json_object_get(json_array_get(rows, r), table->name[c]);
+			const json_t *cell = json_object_get(
+				json_array_get(rows, r), table->name[c]);
 			int width = text_width(cell_text(cell, buf));
 
 			table->width[c] = PGR_MAX(table->width[c], width);
@@ -235,8 +238,8 @@ pgr_report_table(const json_t *columns, const json_t *rows)
 		const json_t *row = json_array_get(rows, r);
 
 		for (size_t c = 0; c < table.n; c++)
-			print_cell(cell_text(json_object_get(row, table.name[c]), buf), table.width[c],
-				table.right[c], c + 1 == table.n);
+			print_cell(cell_text(json_object_get(row, table.name[c]), buf),
+				table.width[c], table.right[c], c + 1 == table.n);
 	}
 	json_decref(keys);
 }

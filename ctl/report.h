@@ -32,8 +32,8 @@ int pgr_report_done(const struct pgr_ctl *ctl, const json_t *object, const char 
 void pgr_report_json(const json_t *json);
 
 /*
- * Rows (objects) as a table: numbers to the right. columns: an array of names; NULL: the keys of the
- * first row. Bytes that a terminal would act on are shown as '?'.
+ * Rows (objects) as a table: numbers to the right. columns: an array of names; NULL: the keys of
+ * the first row. Bytes that a terminal would act on are shown as '?'.
  */
 void pgr_report_table(const json_t *columns, const json_t *rows);
 

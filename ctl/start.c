@@ -1,7 +1,7 @@
 /*
- * Starts a daemon and stays until it serves. The child's stderr is a pipe of ours meanwhile, so that
- * what keeps it from starting is told here. After that nobody reads the pipe: the daemon is started
- * with SIGPIPE ignored, so lines to it are lost as if they went to /dev/null.
+ * Starts a daemon and stays until it serves. The child's stderr is a pipe of ours meanwhile, so
+ * that what keeps it from starting is told here. After that nobody reads the pipe: the daemon is
+ * started with SIGPIPE ignored, so lines to it are lost as if they went to /dev/null.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -185,8 +185,9 @@ report_ended(const struct pgr_ctl *ctl, struct child *child, int status)
 	child_listen(child);
 	child_reason(child, reason, sizeof(reason));
 	if (WIFSIGNALED(status))
-		return pgr_report_error(ctl, PGR_CTL_FAILED, NULL, "pgroute did not start: it died of signal %d: %s",
-			WTERMSIG(status), reason);
+		return pgr_report_error(ctl, PGR_CTL_FAILED, NULL,
+			"pgroute did not start: it died of signal %d: %s", WTERMSIG(status),
+			reason);
 	return pgr_report_error(ctl, PGR_CTL_FAILED, NULL, "pgroute did not start: %s", reason);
 }
 
@@ -197,8 +198,11 @@ report_late(const struct pgr_ctl *ctl, struct child *child)
 
 	kill(child->pid, SIGTERM);
 	child_reason(child, reason, sizeof(reason));
-	return pgr_report_error(ctl, PGR_CTL_FAILED, "run it in the foreground to see more: pgroute -c FILE",
-		"pgroute did not serve within 30 seconds and was told to stop; the last it said: %s", reason);
+	return pgr_report_error(ctl, PGR_CTL_FAILED,
+		"run it in the foreground to see more: pgroute -c FILE",
+		"pgroute did not serve within 30 seconds and was told to stop; the last it said: "
+		"%s",
+		reason);
 }
 
 static int
@@ -206,8 +210,8 @@ report_started(const struct pgr_ctl *ctl, const json_t *status)
 {
 	json_t *listen = json_object_get(status, "listen");
 	const char *first = json_string_value(json_array_get(listen, 0));
-	json_t *object =
-		json_pack("{s:b, s:i, s:O}", "ok", 1, "pid", (int)pgr_daemon_pid(status), "listen", listen);
+	json_t *object = json_pack(
+		"{s:b, s:i, s:O}", "ok", 1, "pid", (int)pgr_daemon_pid(status), "listen", listen);
 	int rc = pgr_report_done(ctl, object, "pgroute started with pid %d, listening on %s%s",
 		(int)pgr_daemon_pid(status), first == NULL ? "nothing" : first,
 		json_array_size(listen) > 1 ? " and more" : "");

@@ -11,8 +11,8 @@
 #include "ctl/daemon.h"
 #include "ctl/report.h"
 
-#define ASK_SECONDS 70   /* the daemon itself gives up after 60 */
-#define EXTRA_MS 10000   /* beyond shutdown_timeout */
+#define ASK_SECONDS 70 /* the daemon itself gives up after 60 */
+#define EXTRA_MS 10000 /* beyond shutdown_timeout */
 #define STATUS_SECONDS 10
 
 /* A daemon that is about to be stopped. */
@@ -46,7 +46,8 @@ target_open(struct pgr_ctl *ctl, struct target *target, int *ret_code)
 	}
 	target->pid = pgr_daemon_pid(status);
 	target->watch = pgr_daemon_watch(target->pid);
-	target->patience_ms = EXTRA_MS + json_integer_value(json_object_get(status, "shutdown_timeout_ms")) +
+	target->patience_ms = EXTRA_MS +
+		json_integer_value(json_object_get(status, "shutdown_timeout_ms")) +
 		json_integer_value(json_object_get(status, "shutdown_grace_ms"));
 	json_decref(status);
 	return true;
@@ -66,7 +67,9 @@ target_wait(const struct target *target)
 
 		if (now >= deadline)
 			return false;
-		if (poll(&watch, 1, (int)PGR_MIN((deadline - now) / PGR_USEC_PER_MSEC + 1, (pgr_usec)60000)) > 0)
+		if (poll(&watch, 1,
+			    (int)PGR_MIN(
+				    (deadline - now) / PGR_USEC_PER_MSEC + 1, (pgr_usec)60000)) > 0)
 			return true;
 	}
 }
@@ -92,7 +95,8 @@ target_stop(struct pgr_ctl *ctl, struct target *target)
 	if (target_wait(target))
 		return PGR_CTL_DONE;
 	return pgr_report_error(ctl, PGR_CTL_FAILED,
-		ctl->fast ? "its log may tell why" : "pgroutectl stop --fast ends the clients that are left",
+		ctl->fast ? "its log may tell why"
+			  : "pgroutectl stop --fast ends the clients that are left",
 		"pgroute (pid %d) has not stopped within %lld seconds", (int)target->pid,
 		(long long)target->patience_ms / 1000);
 }

@@ -1,6 +1,6 @@
 /*
- * The arithmetic of `pgroutectl stats`. Every number has one writer, so a total is a sum; the daemon
- * may be stuck while it is taken.
+ * The arithmetic of `pgroutectl stats`. Every number has one writer, so a total is a sum; the
+ * daemon may be stuck while it is taken.
  */
 #include "ctl/sums.h"
 

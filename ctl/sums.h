@@ -34,8 +34,8 @@ struct pgr_sums_histogram {
 void pgr_sums_add_histogram(const struct pgr_histogram *from, struct pgr_sums_histogram *sums);
 
 /*
- * The least microseconds that at least this share (0 to 1) of the values stays below: the upper bound
- * of the cell where that one lies, so at most a quarter too high. 0 without values.
+ * The least microseconds that at least this share (0 to 1) of the values stays below: the upper
+ * bound of the cell where that one lies, so at most a quarter too high. 0 without values.
  */
 uint64_t pgr_sums_quantile(const struct pgr_sums_histogram *sums, double share);
 

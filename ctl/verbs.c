@@ -33,15 +33,17 @@ print_status(const json_t *status)
 {
 	const json_t *listen = json_object_get(status, "listen");
 
-	printf("pgroute %s is %s with pid %lld since %s\n", text_of(status, "version"), text_of(status, "state"),
-		number_of(status, "pid"), text_of(status, "started"));
+	printf("pgroute %s is %s with pid %lld since %s\n", text_of(status, "version"),
+		text_of(status, "state"), number_of(status, "pid"), text_of(status, "started"));
 	printf("listening on ");
 	for (size_t i = 0; i < json_array_size(listen); i++)
 		printf("%s%s", i > 0 ? ", " : "", json_string_value(json_array_get(listen, i)));
-	printf("\n%lld of %lld workers alive, %lld of at most %lld clients, %lld pools, %lld reloads, "
+	printf("\n%lld of %lld workers alive, %lld of at most %lld clients, %lld pools, %lld "
+	       "reloads, "
 	       "%lld respawns\n\n",
-		number_of(status, "workers_alive"), number_of(status, "workers"), number_of(status, "clients"),
-		number_of(status, "max_clients"), number_of(status, "pools"), number_of(status, "reloads"),
+		number_of(status, "workers_alive"), number_of(status, "workers"),
+		number_of(status, "clients"), number_of(status, "max_clients"),
+		number_of(status, "pools"), number_of(status, "reloads"),
 		number_of(status, "respawns"));
 	pgr_report_table(NULL, json_object_get(status, "processes"));
 }
@@ -77,7 +79,8 @@ pgr_verbs_reload(struct pgr_ctl *ctl)
 	if (answer == NULL)
 		return rc;
 	changes = text_of(answer, "text");
-	rc = pgr_report_done(ctl, answer, "%s", changes[0] != '\0' ? changes : "reloaded, nothing has changed");
+	rc = pgr_report_done(
+		ctl, answer, "%s", changes[0] != '\0' ? changes : "reloaded, nothing has changed");
 	json_decref(answer);
 	return rc;
 }
@@ -86,15 +89,16 @@ int
 pgr_verbs_show(struct pgr_ctl *ctl)
 {
 	int rc;
-	json_t *answer = pgr_daemon_call(
-		ctl, json_pack("{s:s, s:s}", "verb", "show", "what", ctl->argument), SHOW_SECONDS, &rc);
+	json_t *answer = pgr_daemon_call(ctl,
+		json_pack("{s:s, s:s}", "verb", "show", "what", ctl->argument), SHOW_SECONDS, &rc);
 
 	if (answer == NULL)
 		return rc;
 	if (ctl->json)
 		pgr_report_json(json_object_get(answer, "rows"));
 	else
-		pgr_report_table(json_object_get(answer, "columns"), json_object_get(answer, "rows"));
+		pgr_report_table(
+			json_object_get(answer, "columns"), json_object_get(answer, "rows"));
 	if (json_is_true(json_object_get(answer, "truncated")))
 		fprintf(stderr, "pgroutectl: there are more rows than one answer can hold\n");
 	json_decref(answer);
@@ -113,8 +117,8 @@ pgr_verbs_check(struct pgr_ctl *ctl)
 		return pgr_report_config(ctl, &ctl->place.errors);
 	object = json_pack("{s:b, s:s, s:i, s:i}", "ok", 1, "file", file, "databases",
 		(int)pair.config->dbs.n, "users", (int)pair.config->users.n);
-	rc = pgr_report_done(ctl, object, "%s: good: %u databases, %u users", file, pair.config->dbs.n,
-		pair.config->users.n);
+	rc = pgr_report_done(ctl, object, "%s: good: %u databases, %u users", file,
+		pair.config->dbs.n, pair.config->users.n);
 	json_decref(object);
 	pgr_config_free(&pair);
 	return rc;

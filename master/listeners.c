@@ -118,6 +118,16 @@ pgr_listeners_open(struct pgr_master *m, struct pgr_err *err)
 }
 
 void
+pgr_listeners_close(struct pgr_master *m)
+{
+	for (unsigned i = 0; i < m->listeners; i++) {
+		shutdown(m->listener[i], SHUT_RD); /* ends it for all who have it: new clients are refused */
+		close(m->listener[i]);
+	}
+	m->listeners = 0;
+}
+
+void
 pgr_listeners_unlink(struct pgr_master *m)
 {
 	const struct pgr_config *cfg = m->pair.config;

@@ -99,6 +99,7 @@ void pgr_stop_tick(struct pgr_master *m);
 
 /* ---- listeners.c ---- */
 PGR_MUST enum pgr_rc pgr_listeners_open(struct pgr_master *m, struct pgr_err *err);
+void pgr_listeners_close(struct pgr_master *m); /* those for clients */
 void pgr_listeners_unlink(struct pgr_master *m);
 
 /* A command of the control socket; the answer lies in shm.seg->answer. */

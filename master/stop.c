@@ -13,6 +13,8 @@ static void
 enter(struct pgr_master *m, enum pgr_stop stage, pgr_usec lasts)
 {
 	atomic_store(&m->shm.seg->stopping, stage);
+	if (stage >= PGR_STOP_GRACEFUL)
+		pgr_listeners_close(m);
 	m->stop_at = m->now + lasts;
 	pgr_children_poke(m);
 }

@@ -2,7 +2,8 @@
  * OpenMetrics: https://prometheus.io/docs/specs/om/open_metrics_spec/. Every counter and histogram
  * of shm/stats.h appears here without being named twice: the METRIC_ table below gives each its
  * name, and a counter without an entry does not compile. Base units are seconds and bytes; label
- * sets are unique because stats_totals.c merges equal pools. Called by stats_http.c and stats_show.c.
+ * sets are unique because stats_totals.c merges equal pools. Called by stats_http.c and
+ * stats_show.c.
  */
 #include "monitor/prometheus.h"
 
@@ -13,7 +14,7 @@
 
 #include "monitor/stats_totals.h"
 
-/* Name of the metric without pgroute_pool_ and _total; what is in microseconds is told in seconds. */
+/* Names without pgroute_pool_ and _total; what is kept in microseconds is told in seconds. */
 #define METRIC_xact_count "transactions"
 #define METRIC_query_count "queries"
 #define METRIC_received "received_bytes"
@@ -93,7 +94,9 @@ unit_of(const char *name)
 
 	if (tail == NULL)
 		return UNIT_NONE;
-	return strcmp(tail, "_seconds") == 0 ? UNIT_SECONDS : strcmp(tail, "_bytes") == 0 ? UNIT_BYTES : UNIT_NONE;
+	return strcmp(tail, "_seconds") == 0  ? UNIT_SECONDS
+		: strcmp(tail, "_bytes") == 0 ? UNIT_BYTES
+					      : UNIT_NONE;
 }
 
 static void
@@ -114,7 +117,8 @@ write_head(struct pgr_stats_text *out, const char *family, const char *type, con
 
 	pgr_stats_text_printf(out, "# TYPE %s %s\n", family, type);
 	if (unit != UNIT_NONE)
-		pgr_stats_text_printf(out, "# UNIT %s %s\n", family, unit == UNIT_SECONDS ? "seconds" : "bytes");
+		pgr_stats_text_printf(
+			out, "# UNIT %s %s\n", family, unit == UNIT_SECONDS ? "seconds" : "bytes");
 	pgr_stats_text_printf(out, "# HELP %s %s.\n", family, help);
 }
 
@@ -160,7 +164,8 @@ write_pool_counters(struct pgr_stats_text *out, const struct pgr_stats_totals *t
 		for (size_t i = 0; i < totals->n; i++) {
 			pgr_stats_text_printf(out, "%s_total", family);
 			write_labels(out, &totals->row[i], NULL, NULL);
-			write_value(out, column_value(&totals->row[i], &counters[c]), unit_of(family));
+			write_value(
+				out, column_value(&totals->row[i], &counters[c]), unit_of(family));
 		}
 	}
 }
@@ -211,7 +216,8 @@ write_max_wait(struct pgr_stats_text *out, const struct pgr_stats_totals *totals
 static void
 write_closes(struct pgr_stats_text *out, const struct pgr_stats_totals *totals)
 {
-	write_head(out, "pgroute_pool_server_closes", "counter", "server connections closed, by reason");
+	write_head(out, "pgroute_pool_server_closes", "counter",
+		"server connections closed, by reason");
 	for (size_t i = 0; i < totals->n; i++) {
 		for (size_t r = 0; r < PGR_CLOSE_REASON_COUNT; r++) {
 			pgr_stats_text_printf(out, "pgroute_pool_server_closes_total");
@@ -263,7 +269,8 @@ write_process_counter(struct pgr_stats_text *out, const struct pgr_stats *stats,
 			continue;
 		process_name(process, k);
 		pgr_stats_text_printf(out, "%s_total{process=\"%s\"}", family, process);
-		write_value(out, pgr_stat_get((const _Atomic uint64_t *)(const void *)at), UNIT_NONE);
+		write_value(
+			out, pgr_stat_get((const _Atomic uint64_t *)(const void *)at), UNIT_NONE);
 	}
 }
 
@@ -281,8 +288,8 @@ write_processes(struct pgr_stats_text *out, const struct pgr_stats *stats)
  * `pgroutectl stats`. A bound is exclusive there and inclusive here, one microsecond apart.
  */
 static void
-write_histogram(
-	struct pgr_stats_text *out, const char *name, const char *help, const struct pgr_stats_sum *sum)
+write_histogram(struct pgr_stats_text *out, const char *name, const char *help,
+	const struct pgr_stats_sum *sum)
 {
 	char family[128];
 	uint64_t below = 0;
@@ -295,10 +302,12 @@ write_histogram(
 		below += sum->cell[i];
 		if (bound < 4 || (bound & (bound - 1)) != 0)
 			continue;
-		pgr_stats_text_printf(out, "%s_bucket{le=\"%" PRIu64 ".%06u\"} %" PRIu64 "\n", family,
-			bound / PGR_USEC_PER_SEC, (unsigned)(bound % PGR_USEC_PER_SEC), below);
+		pgr_stats_text_printf(out, "%s_bucket{le=\"%" PRIu64 ".%06u\"} %" PRIu64 "\n",
+			family, bound / PGR_USEC_PER_SEC, (unsigned)(bound % PGR_USEC_PER_SEC),
+			below);
 	}
-	pgr_stats_text_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_count %" PRIu64 "\n%s_sum", family,
+	pgr_stats_text_printf(out,
+		"%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_count %" PRIu64 "\n%s_sum", family,
 		sum->count, family, sum->count, family);
 	write_value(out, sum->sum, UNIT_SECONDS);
 }
@@ -327,10 +336,11 @@ write_number(struct pgr_stats_text *out, const char *family, const char *type, c
 static void
 write_whole(struct pgr_stats_text *out, const struct pgr_stats *stats)
 {
-	pgr_stats_text_printf(out, "# TYPE pgroute_build info\n# HELP pgroute_build Version.\n"
+	pgr_stats_text_printf(out,
+		"# TYPE pgroute_build info\n# HELP pgroute_build Version.\n"
 		"pgroute_build_info{version=\"" PGR_VERSION "\"} 1\n");
-	write_number(out, "pgroute_start_time_seconds", "gauge", "when pgroute was started, since 1970",
-		pgr_stat_get(&stats->started));
+	write_number(out, "pgroute_start_time_seconds", "gauge",
+		"when pgroute was started, since 1970", pgr_stat_get(&stats->started));
 	write_number(out, "pgroute_reloads", "counter", "configurations taken up since the start",
 		pgr_stat_get(&stats->reloads));
 	write_number(out, "pgroute_respawns", "counter", "processes that were started again",
@@ -356,6 +366,7 @@ pgr_prometheus_write(const struct pgr_stats *stats, pgr_usec now, struct pgr_sta
 	pgr_stats_text_printf(out, "# EOF\n");
 	pgr_stats_totals_fini(&totals);
 	if (out->full)
-		return pgr_err_set(err, "53200", "the metrics are too long for the memory they may use");
+		return pgr_err_set(
+			err, "53200", "the metrics are too long for the memory they may use");
 	return PGR_OK;
 }

@@ -84,7 +84,7 @@ dispatch(struct process *p, void *data)
 		pgr_stats_control_on_event(&p->control, data);
 }
 
-/* The pair was made by the master: so its credentials are the master's, and no call is needed later. */
+/* The pair was made by the master, so its credentials are the master's. */
 static pid_t
 master_pid(int master)
 {
@@ -111,8 +111,10 @@ static enum pgr_rc
 begin(struct process *p, int control_listener, int http_listener, struct pgr_err *err)
 {
 	if (pgr_loop_open(&p->loop, err) != PGR_OK ||
-		pgr_loop_add(&p->loop, p->master, PGR_EV_READ | PGR_EV_HANGUP, &p->master, err) != PGR_OK ||
-		pgr_loop_add(&p->loop, p->shm->eventfd[PGR_PROC_STATS], PGR_EV_READ, p->shm, err) != PGR_OK)
+		pgr_loop_add(&p->loop, p->master, PGR_EV_READ | PGR_EV_HANGUP, &p->master, err) !=
+			PGR_OK ||
+		pgr_loop_add(&p->loop, p->shm->eventfd[PGR_PROC_STATS], PGR_EV_READ, p->shm, err) !=
+			PGR_OK)
 		return PGR_FAIL;
 	p->source.shm = p->shm;
 	p->source.average = &p->average;

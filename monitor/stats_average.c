@@ -31,8 +31,10 @@ pgr_stats_average_take(const struct pgr_stats *stats, pgr_usec now, struct pgr_s
 		const struct pgr_stats_total *total = &totals.row[i];
 
 		/* totals are sorted by database */
-		if (snapshot.n == 0 || strcmp(snapshot.row[snapshot.n - 1].name, total->database) != 0)
-			memcpy(snapshot.row[snapshot.n++].name, total->database, sizeof(total->database));
+		if (snapshot.n == 0 ||
+			strcmp(snapshot.row[snapshot.n - 1].name, total->database) != 0)
+			memcpy(snapshot.row[snapshot.n++].name, total->database,
+				sizeof(total->database));
 		add_total(&snapshot.row[snapshot.n - 1], total);
 	}
 	pgr_stats_totals_fini(&totals);

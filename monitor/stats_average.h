@@ -35,7 +35,7 @@ PGR_MUST enum pgr_rc pgr_stats_average_take(const struct pgr_stats *stats, pgr_u
 	struct pgr_stats_snapshot *ret, struct pgr_err *err);
 void pgr_stats_average_drop(struct pgr_stats_snapshot *snapshot);
 
-/* Called each second; takes a snapshot when a period is over. Without memory it tries again later. */
+/* Called each second; takes a snapshot when a period is over. Out of memory: tries again later. */
 void pgr_stats_average_tick(
 	struct pgr_stats_average *average, const struct pgr_stats *stats, pgr_usec now);
 void pgr_stats_average_fini(struct pgr_stats_average *average);

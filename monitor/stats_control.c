@@ -2,8 +2,8 @@
  * Serves pgroutectl. A peer must be root or run under our own uid (the user that pgroute drops to);
  * the socket's mode keeps others out before that. Everything a peer can make us hold is bounded:
  * clients, length of a request, time without progress; when all places are taken the one that has
- * been silent longest makes room. Commands go to the master one at a time, in the order in which they
- * came. Called by stats.c; never blocks.
+ * been silent longest makes room. Commands go to the master one at a time, in the order in which
+ * they came. Called by stats.c; never blocks.
  */
 #include "monitor/stats_control.h"
 
@@ -90,7 +90,8 @@ answer_metrics(struct pgr_stats_control *control, struct pgr_control_client *c)
 	struct pgr_stats_text text = {0};
 	struct pgr_err err = {0};
 
-	if (pgr_prometheus_write(control->source->shm->stats, pgr_clock_now(), &text, &err) == PGR_OK)
+	if (pgr_prometheus_write(control->source->shm->stats, pgr_clock_now(), &text, &err) ==
+		PGR_OK)
 		answer_text(c, true, text.bytes, text.len);
 	else
 		answer_error(c, &err);
@@ -106,7 +107,8 @@ answer_stats_fd(struct pgr_control_client *c)
 }
 
 static void
-queue_command(struct pgr_stats_control *control, struct pgr_control_client *c, enum pgr_command command)
+queue_command(
+	struct pgr_stats_control *control, struct pgr_control_client *c, enum pgr_command command)
 {
 	c->command = command;
 	c->ticket = ++control->next_ticket;
@@ -184,7 +186,8 @@ send_with_stats(struct pgr_stats_control *control, struct pgr_control_client *c)
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} part = {0};
-	struct iovec iov = {.iov_base = c->out.bytes + c->out_at, .iov_len = c->out.len - c->out_at};
+	struct iovec iov = {
+		.iov_base = c->out.bytes + c->out_at, .iov_len = c->out.len - c->out_at};
 	struct msghdr msg = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = part.bytes,
@@ -272,7 +275,7 @@ peer_allowed(int fd)
 		(peer.uid == 0 || peer.uid == geteuid());
 }
 
-/* A place for a new client: a free one, or that of the one that is silent longest. NULL: all are busy. */
+/* A place for a new client: free, or of the one that is silent longest. NULL: all are busy. */
 static struct pgr_control_client *
 find_place(struct pgr_stats_control *control)
 {
@@ -294,8 +297,9 @@ find_place(struct pgr_stats_control *control)
 static void
 client_begin(struct pgr_stats_control *control, struct pgr_control_client *c, int fd)
 {
-	static const char refusal[] = "{\"ok\":false,\"error\":\"permission denied\",\"hint\":\"run it as "
-				      "root or as the user that pgroute runs as\"}\n";
+	static const char refusal[] =
+		"{\"ok\":false,\"error\":\"permission denied\",\"hint\":\"run it as "
+		"root or as the user that pgroute runs as\"}\n";
 	struct pgr_err err;
 
 	if (!peer_allowed(fd)) {
@@ -306,7 +310,8 @@ client_begin(struct pgr_stats_control *control, struct pgr_control_client *c, in
 	*c = (struct pgr_control_client){.fd = fd, .in = malloc(PGR_REQUEST_MAX + 1)};
 	client_wait(c, SILENCE);
 	if (c->in == NULL ||
-		pgr_loop_add(control->loop, fd, PGR_EV_READ | PGR_EV_WRITE | PGR_EV_HANGUP, c, &err) != PGR_OK)
+		pgr_loop_add(control->loop, fd, PGR_EV_READ | PGR_EV_WRITE | PGR_EV_HANGUP, c,
+			&err) != PGR_OK)
 		client_close(control, c);
 	else
 		client_run(control, c);
@@ -380,7 +385,8 @@ void
 pgr_stats_control_on_result(struct pgr_stats_control *control)
 {
 	const struct pgr_answer *answer = &control->source->shm->seg->answer;
-	struct pgr_control_client *c = control->asked == 0 ? NULL : find_ticket(control, control->asked);
+	struct pgr_control_client *c = control->asked == 0 ? NULL
+							   : find_ticket(control, control->asked);
 	size_t len = strnlen(answer->text, sizeof(answer->text));
 
 	control->asked = 0;

@@ -1,8 +1,8 @@
 /*
- * HTTP by libmicrohttpd, in the loop of the stats process: its epoll instance is one more descriptor
- * there. Whoever can reach the port may read; nothing can be changed here. What a peer can make us
- * hold is bounded: connections, memory and time of each, and how many answers to /metrics are on
- * their way at once. Called by stats.c.
+ * HTTP by libmicrohttpd, in the loop of the stats process: its epoll instance is one more
+ * descriptor there. Whoever can reach the port may read; nothing can be changed here. What a peer
+ * can make us hold is bounded: connections, memory and time of each, and how many answers to
+ * /metrics are on their way at once. Called by stats.c.
  */
 #include "monitor/stats_http.h"
 
@@ -43,7 +43,8 @@ on_metrics_sent(void *arg)
 }
 
 static enum MHD_Result
-respond(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response, const char *type)
+respond(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response,
+	const char *type)
 {
 	enum MHD_Result rc;
 
@@ -76,7 +77,8 @@ metrics_new(struct pgr_stats_http *http)
 		return NULL;
 	metrics->http = http;
 	http->metrics++;
-	if (pgr_prometheus_write(http->source->shm->stats, pgr_clock_now(), &metrics->text, &err) == PGR_OK)
+	if (pgr_prometheus_write(http->source->shm->stats, pgr_clock_now(), &metrics->text, &err) ==
+		PGR_OK)
 		return metrics;
 	on_metrics_sent(metrics);
 	return NULL;
@@ -89,7 +91,8 @@ respond_metrics(struct pgr_stats_http *http, struct MHD_Connection *connection)
 	struct MHD_Response *response;
 
 	if (metrics == NULL)
-		return respond_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many readers, try again\n");
+		return respond_text(
+			connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many readers, try again\n");
 	response = MHD_create_response_from_buffer_with_free_callback_cls(
 		metrics->text.len, metrics->text.bytes, on_metrics_sent, metrics);
 	if (response == NULL)
@@ -124,15 +127,17 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
 	if (strcmp(url, "/metrics") == 0)
 		return respond_metrics(http, connection);
 	if (strcmp(url, "/healthz") == 0)
-		return respond_state(connection, pgr_stats_show_healthy(http->source), "no worker is alive\n");
+		return respond_state(
+			connection, pgr_stats_show_healthy(http->source), "no worker is alive\n");
 	if (strcmp(url, "/readyz") == 0)
 		return respond_state(connection, pgr_stats_show_ready(http->source), "not ready\n");
-	return respond_text(connection, MHD_HTTP_NOT_FOUND, "there are /metrics, /healthz and /readyz\n");
+	return respond_text(
+		connection, MHD_HTTP_NOT_FOUND, "there are /metrics, /healthz and /readyz\n");
 }
 
 enum pgr_rc
-pgr_stats_http_open(int listener, const struct pgr_stats_source *source, struct pgr_stats_http **ret,
-	struct pgr_err *err)
+pgr_stats_http_open(int listener, const struct pgr_stats_source *source,
+	struct pgr_stats_http **ret, struct pgr_err *err)
 {
 	struct pgr_stats_http *http = calloc(1, sizeof(*http));
 	const union MHD_DaemonInfo *info;
@@ -144,7 +149,8 @@ pgr_stats_http_open(int listener, const struct pgr_stats_source *source, struct 
 		MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
 		CONNECTION_SECONDS, MHD_OPTION_END);
-	info = http->daemon == NULL ? NULL : MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	info = http->daemon == NULL ? NULL
+				    : MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (info == NULL) {
 		if (http->daemon != NULL)
 			MHD_stop_daemon(http->daemon);

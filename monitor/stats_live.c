@@ -120,8 +120,8 @@ tally_pool(struct pgr_shm *shm, const struct pgr_pool *pool)
 
 /* PgBouncer's columns, then ours. All arguments may be blank. */
 static json_t *
-pool_row(const struct pgr_pool *pool, const struct pgr_stats_total *total, const struct tally *tally,
-	const char *balance, const char *server)
+pool_row(const struct pgr_pool *pool, const struct pgr_stats_total *total,
+	const struct tally *tally, const char *balance, const char *server)
 {
 	uint64_t wait = elapsed(pgr_clock_now(), total->oldest_wait);
 	uint32_t state = atomic_load(&pool->state);
@@ -142,7 +142,8 @@ pool_row(const struct pgr_pool *pool, const struct pgr_stats_total *total, const
 	pgr_stats_rows_number(row, "sv_login", tally->login);
 	pgr_stats_rows_number(row, "maxwait", wait / PGR_USEC_PER_SEC);
 	pgr_stats_rows_number(row, "maxwait_us", wait % PGR_USEC_PER_SEC);
-	pgr_stats_rows_text(row, "pool_mode", pgr_stats_live_mode(atomic_load(&pool->set.pool_mode)));
+	pgr_stats_rows_text(
+		row, "pool_mode", pgr_stats_live_mode(atomic_load(&pool->set.pool_mode)));
 	pgr_stats_rows_text(row, "load_balance_hosts", balance);
 	pgr_stats_rows_number(row, "cl_idle", total->cl_idle);
 	pgr_stats_rows_number(row, "sv_closing", tally->closing);
@@ -198,8 +199,7 @@ pgr_stats_live_pools(const struct pgr_stats_source *source, struct pgr_stats_tex
 	struct tally tally = {0};
 	char server[300];
 
-	pgr_stats_rows_begin(
-		&rows, source->shm, out, pool_row(&no_pool, &total, &tally, "", ""));
+	pgr_stats_rows_begin(&rows, source->shm, out, pool_row(&no_pool, &total, &tally, "", ""));
 	for (uint32_t n = 0; n < top; n++) {
 		const struct pgr_pool *pool = pgr_shm_pool(source->shm, (pgr_pool_id){n});
 
@@ -220,8 +220,8 @@ pgr_stats_live_use(const struct pgr_stats_source *source, pgr_pool_id id)
 {
 	const struct pgr_pool *pool = pgr_shm_pool(source->shm, id);
 	struct tally tally = tally_pool(source->shm, pool);
-	struct pgr_stats_use use = {.servers = tally.active + tally.idle + tally.canceled + tally.used +
-						   tally.login + tally.closing};
+	struct pgr_stats_use use = {.servers = tally.active + tally.idle + tally.canceled +
+			tally.used + tally.login + tally.closing};
 
 	for (size_t k = 0; k < PGR_WORKERS_MAX; k++)
 		use.clients += atomic_load(&pool->clients[k]);
@@ -255,8 +255,8 @@ slot_application(struct pgr_shm *shm, pgr_slot_id id, char *buf, size_t size)
 	const struct pgr_slot_cold *cold = pgr_shm_cold(shm, id);
 
 	buf[0] = '\0';
-	if (!find_setting(cold->settings, PGR_MIN(cold->settings_len, PGR_SETTINGS_BYTES), "application_name",
-			buf, size))
+	if (!find_setting(cold->settings, PGR_MIN(cold->settings_len, PGR_SETTINGS_BYTES),
+		    "application_name", buf, size))
 		find_setting(cold->reported, PGR_MIN(cold->reported_len, PGR_REPORTED_BYTES),
 			"application_name", buf, size);
 }
@@ -457,14 +457,16 @@ client_row(struct pgr_shm *shm, const struct pgr_client_rec *rec, uint32_t state
 	return row;
 }
 
-/* A worker takes records in order, and each that was ever used has a pid: the first without is the end. */
+/* A worker takes records in order; each used one has a pid, the first without is the end. */
 static void
 add_clients(struct pgr_stats_rows *rows, struct pgr_shm *shm, unsigned worker)
 {
-	uint32_t per = PGR_MIN(shm->seg->clients_per_worker, PGR_CLIENTS_MAX / PGR_MAX(shm->seg->workers, 1u));
+	uint32_t per = PGR_MIN(
+		shm->seg->clients_per_worker, PGR_CLIENTS_MAX / PGR_MAX(shm->seg->workers, 1u));
 
 	for (uint32_t i = 0; i < per; i++) {
-		const struct pgr_client_rec *rec = pgr_shm_client(shm, (pgr_client_id){worker * per + i});
+		const struct pgr_client_rec *rec = pgr_shm_client(
+			shm, (pgr_client_id){worker * per + i});
 		uint32_t state = atomic_load_explicit(&rec->state, memory_order_acquire);
 
 		if (rec->pid == 0)

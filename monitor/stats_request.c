@@ -32,15 +32,17 @@ find_word(const char *word, const char *const *names, size_t n)
 	return i;
 }
 
-/* Fills *err with the words that there are. word is the peer's: it is cut, and JSON-escaped later. */
+/* Fills *err with the words that there are. word is the peer's: it is cut, and escaped later. */
 static enum pgr_rc
-unknown_word(struct pgr_err *err, const char *kind, const char *word, const char *const *names, size_t n)
+unknown_word(
+	struct pgr_err *err, const char *kind, const char *word, const char *const *names, size_t n)
 {
 	char list[160] = "";
 	size_t len = 0;
 
 	for (size_t i = 0; i < n && len < sizeof(list); i++)
-		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i > 0 ? ", " : "", names[i]);
+		len += (size_t)snprintf(
+			list + len, sizeof(list) - len, "%s%s", i > 0 ? ", " : "", names[i]);
 	if (word == NULL)
 		pgr_err_set(err, "22023", "%s is missing", kind);
 	else
@@ -55,7 +57,8 @@ check_keys(json_t *object, struct pgr_err *err)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		if (find_word(key, keys, PGR_COUNT_OF(keys)) == PGR_COUNT_OF(keys))
 			return unknown_word(err, "key", key, keys, PGR_COUNT_OF(keys));
 		if (!json_is_string(value))
@@ -106,7 +109,8 @@ read_object(json_t *object, struct pgr_request *ret, struct pgr_err *err)
 		return unknown_word(err, "view", what, shows, PGR_COUNT_OF(shows));
 	request.what = (enum pgr_request_show)(found % PGR_COUNT_OF(shows));
 	if (check_belongs(object, request.verb, err) != PGR_OK ||
-		read_mode(json_string_value(json_object_get(object, "mode")), &request.fast, err) != PGR_OK)
+		read_mode(json_string_value(json_object_get(object, "mode")), &request.fast, err) !=
+			PGR_OK)
 		return PGR_FAIL;
 	*ret = request;
 	return PGR_OK;

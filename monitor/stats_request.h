@@ -54,8 +54,8 @@ struct pgr_request {
 };
 
 /*
- * len: without the newline, at most PGR_REQUEST_MAX. FAIL: *err is what the peer is told, 08P01 when
- * it was not JSON, 22023 when it was but asks for nothing that there is.
+ * len: without the newline, at most PGR_REQUEST_MAX. FAIL: *err is what the peer is told, 08P01
+ * when it was not JSON, 22023 when it was but asks for nothing that there is.
  */
 PGR_MUST enum pgr_rc pgr_stats_request_parse(
 	const char *line, size_t len, struct pgr_request *ret, struct pgr_err *err);

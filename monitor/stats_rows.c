@@ -29,16 +29,15 @@ pgr_stats_rows_object(struct pgr_stats_text *out, json_t *object)
 }
 
 void
-pgr_stats_rows_begin(struct pgr_stats_rows *rows, struct pgr_shm *shm, struct pgr_stats_text *out,
-	json_t *blank)
+pgr_stats_rows_begin(
+	struct pgr_stats_rows *rows, struct pgr_shm *shm, struct pgr_stats_text *out, json_t *blank)
 {
 	json_t *columns = json_array();
 	const char *key;
 	json_t *value;
 
 	*rows = (struct pgr_stats_rows){.out = out, .shm = shm};
-	json_object_foreach(blank, key, value)
-		json_array_append_new(columns, json_string(key));
+	json_object_foreach(blank, key, value) json_array_append_new(columns, json_string(key));
 	json_decref(blank);
 	pgr_stats_text_printf(out, "{\"ok\":true,\"columns\":");
 	pgr_stats_rows_object(out, columns);
@@ -84,7 +83,8 @@ pgr_stats_rows_text(json_t *row, const char *key, const char *value)
 void
 pgr_stats_rows_number(json_t *row, const char *key, uint64_t value)
 {
-	json_object_set_new(row, key, json_integer((json_int_t)PGR_MIN(value, (uint64_t)INT64_MAX)));
+	json_object_set_new(
+		row, key, json_integer((json_int_t)PGR_MIN(value, (uint64_t)INT64_MAX)));
 }
 
 void

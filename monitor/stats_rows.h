@@ -29,7 +29,7 @@ void pgr_stats_rows_begin(struct pgr_stats_rows *rows, struct pgr_shm *shm,
 void pgr_stats_rows_add(struct pgr_stats_rows *rows, json_t *row);
 void pgr_stats_rows_end(struct pgr_stats_rows *rows);
 
-/* Members of a row, in the order of the calls. name: of shared memory, perhaps not ended by a NUL. */
+/* Members of a row, in the order of the calls. name: of shared memory, perhaps without a NUL. */
 void pgr_stats_rows_text(json_t *row, const char *key, const char *value);
 void pgr_stats_rows_name(json_t *row, const char *key, const char *name, size_t size);
 void pgr_stats_rows_number(json_t *row, const char *key, uint64_t value);

@@ -1,7 +1,8 @@
 /*
- * The views that are not taken from slots and client records: statistics by database, configuration,
- * databases, and the state of the whole. Also decides what "healthy" and "ready" mean. Called by
- * stats_control.c and stats_http.c with the configuration that the stats process has pinned.
+ * The views that are not taken from slots and client records: statistics by database,
+ * configuration, databases, and the state of the whole. Also decides what "healthy" and "ready"
+ * mean. Called by stats_control.c and stats_http.c with the configuration that the stats process
+ * has pinned.
  */
 #include "monitor/stats_show.h"
 
@@ -19,7 +20,8 @@ bool
 pgr_stats_show_beats(const struct pgr_stats_source *source, unsigned k)
 {
 	const struct pgr_proc *proc = pgr_shm_proc(source->shm, k);
-	pgr_usec limit = source->config != NULL ? source->config->watchdog_timeout : DEFAULT_WATCHDOG;
+	pgr_usec limit = source->config != NULL ? source->config->watchdog_timeout
+						: DEFAULT_WATCHDOG;
 	pgr_usec beat = atomic_load(&proc->beat);
 	pgr_usec now = pgr_clock_now();
 
@@ -94,8 +96,10 @@ put_averages(json_t *row, const struct pgr_stats_database *grown, pgr_usec took)
 	pgr_stats_rows_number(row, "avg_xact_time", mean(grown->xact_time, grown->xact_count));
 	pgr_stats_rows_number(row, "avg_query_time", mean(grown->query_time, grown->query_count));
 	pgr_stats_rows_number(row, "avg_wait_time", mean(grown->wait_time, grown->wait_count));
-	pgr_stats_rows_number(row, "avg_client_parse_count", per_second(grown->client_parse_count, took));
-	pgr_stats_rows_number(row, "avg_server_parse_count", per_second(grown->server_parse_count, took));
+	pgr_stats_rows_number(
+		row, "avg_client_parse_count", per_second(grown->client_parse_count, took));
+	pgr_stats_rows_number(
+		row, "avg_server_parse_count", per_second(grown->server_parse_count, took));
 	pgr_stats_rows_number(row, "avg_bind_count", per_second(grown->bind_count, took));
 }
 
@@ -140,8 +144,8 @@ show_stats(const struct pgr_stats_source *source, struct pgr_stats_text *out)
 	pgr_stats_rows_begin(&rows, source->shm, out, stats_row(&none, &none, 1));
 	for (size_t i = 0; i < now.n; i++) {
 		struct pgr_stats_database grown;
-		pgr_usec took =
-			pgr_stats_average_get(source->average, &now, now.row[i].name, &grown);
+		pgr_usec took = pgr_stats_average_get(
+			source->average, &now, now.row[i].name, &grown);
 
 		pgr_stats_rows_add(&rows, stats_row(&now.row[i], &grown, took));
 	}
@@ -201,7 +205,8 @@ put_hosts(json_t *row, const struct pgr_config *config, const struct pgr_config_
 }
 
 static json_t *
-database_row(const struct pgr_config *config, const struct pgr_config_db *db, struct pgr_stats_use use)
+database_row(
+	const struct pgr_config *config, const struct pgr_config_db *db, struct pgr_stats_use use)
 {
 	static const char *const balance[] = {"round_robin", "random", "least_connections"};
 	const struct pgr_config_pooling *set = &db->pooling;
@@ -217,7 +222,8 @@ database_row(const struct pgr_config *config, const struct pgr_config_db *db, st
 	pgr_stats_rows_number(row, "reserve_pool_size", set->reserve_pool_size);
 	pgr_stats_rows_number(row, "server_lifetime", set->server_lifetime / PGR_USEC_PER_SEC);
 	pgr_stats_rows_text(row, "pool_mode", pgr_stats_live_mode(set->pool_mode));
-	pgr_stats_rows_text(row, "load_balance_hosts", balance[(unsigned)set->balance % PGR_COUNT_OF(balance)]);
+	pgr_stats_rows_text(
+		row, "load_balance_hosts", balance[(unsigned)set->balance % PGR_COUNT_OF(balance)]);
 	pgr_stats_rows_number(row, "max_connections", set->max_db_connections);
 	pgr_stats_rows_number(row, "current_connections", use.servers);
 	pgr_stats_rows_number(row, "max_client_connections", set->max_client_connections);
@@ -265,7 +271,8 @@ show_databases(const struct pgr_stats_source *source, struct pgr_stats_text *out
 
 	pgr_stats_rows_begin(&rows, source->shm, out,
 		database_row(source->config, &no_db, (struct pgr_stats_use){0, 0}));
-	for (uint32_t i = 0; uses != NULL && (db = pgr_config_db_at(source->config, i)) != NULL; i++)
+	for (uint32_t i = 0; uses != NULL && (db = pgr_config_db_at(source->config, i)) != NULL;
+		i++)
 		pgr_stats_rows_add(&rows, database_row(source->config, db, uses[i]));
 	rows.cut |= uses == NULL;
 	pgr_stats_rows_end(&rows);
@@ -315,7 +322,9 @@ process_row(const struct pgr_stats_source *source, unsigned k)
 
 	snprintf(name, sizeof(name), "worker %u", k);
 	pgr_stats_rows_text(row, "process",
-		k == PGR_PROC_MONITOR ? "monitor" : k == PGR_PROC_STATS ? "stats" : name);
+		k == PGR_PROC_MONITOR         ? "monitor"
+			: k == PGR_PROC_STATS ? "stats"
+					      : name);
 	pgr_stats_rows_number(row, "pid", atomic_load(&proc->pid));
 	json_object_set_new(row, "beats", json_boolean(pgr_stats_show_beats(source, k)));
 	pgr_stats_rows_number(
@@ -361,13 +370,15 @@ listen_list(const struct pgr_config *config)
 	json_t *list = json_array();
 	char text[300];
 
-	for (uint32_t i = 0; config != NULL && (listen = pgr_config_listen_at(config, i)) != NULL; i++) {
+	for (uint32_t i = 0; config != NULL && (listen = pgr_config_listen_at(config, i)) != NULL;
+		i++) {
 		const char *host = pgr_config_text(config, listen->host);
 
 		if (listen->is_unix)
 			snprintf(text, sizeof(text), "%s/.s.PGSQL.%u", host, listen->port);
 		else
-			snprintf(text, sizeof(text), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, listen->port);
+			snprintf(text, sizeof(text), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
+				listen->port);
 		json_array_append_new(list, json_string(text));
 	}
 	return list;
@@ -377,8 +388,8 @@ static void
 put_limits(json_t *object, const struct pgr_config *config)
 {
 	pgr_stats_rows_number(object, "max_clients", config != NULL ? config->max_clients : 0);
-	pgr_stats_rows_number(
-		object, "shutdown_grace_ms", config != NULL ? config->shutdown_grace / PGR_USEC_PER_MSEC : 0);
+	pgr_stats_rows_number(object, "shutdown_grace_ms",
+		config != NULL ? config->shutdown_grace / PGR_USEC_PER_MSEC : 0);
 	pgr_stats_rows_number(object, "shutdown_timeout_ms",
 		config != NULL ? config->shutdown_timeout / PGR_USEC_PER_MSEC : 0);
 }

@@ -1,7 +1,7 @@
 /*
- * Counters have one writer each, so a total is a sum over processes. Called by the stats process for
- * /metrics and the control socket; knows nothing but the statistics mapping. What is read here was
- * written by others at the same moment: a row may mix two instants, a counter never goes back.
+ * Counters have one writer each, so a total is a sum over processes. Called by the stats process
+ * for /metrics and the control socket; knows nothing but the statistics mapping. What is read here
+ * was written by others at the same moment: a row may mix two instants, a counter never goes back.
  */
 #include "monitor/stats_totals.h"
 
@@ -26,8 +26,8 @@ add_process(struct pgr_stats_total *total, const struct pgr_stats_pool *pool)
 {
 	uint64_t oldest = pgr_stat_get(&pool->oldest_wait);
 
-	/* who waits becomes active directly, who is active waits only a round trip later: looking at
-	 * them in this order no client is counted twice */
+	/* who waits becomes active directly, who is active waits only a round trip later: looking
+	 * at them in this order no client is counted twice */
 	total->cl_active += pgr_stat_get(&pool->cl_active);
 	total->cl_waiting += pgr_stat_get(&pool->cl_waiting);
 	total->cl_idle += pgr_stat_get(&pool->cl_idle);
@@ -54,8 +54,8 @@ add_directory(struct pgr_stats_total *total, const struct pgr_stats_directory *e
 	pgr_stats_text_name(total->database, entry->database, sizeof(entry->database));
 	pgr_stats_text_name(total->user, entry->user, sizeof(entry->user));
 	pgr_stats_text_name(host, entry->host, sizeof(entry->host));
-	snprintf(total->server, sizeof(total->server), strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
-		entry->port);
+	snprintf(total->server, sizeof(total->server),
+		strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, entry->port);
 	total->pool_mode = entry->pool_mode;
 	total->pool_size = pgr_stat_get(&entry->pool_size);
 	total->reserve_pool_size = pgr_stat_get(&entry->reserve_pool_size);

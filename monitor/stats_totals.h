@@ -1,6 +1,6 @@
 /*
- * Sums over processes: the numbers of each pool and each histogram as one. Reads only the statistics
- * mapping, so whoever has that can use it.
+ * Sums over processes: the numbers of each pool and each histogram as one. Reads only the
+ * statistics mapping, so whoever has that can use it.
  */
 #ifndef PGR_MONITOR_STATS_TOTALS_H
 #define PGR_MONITOR_STATS_TOTALS_H
@@ -36,7 +36,7 @@ struct pgr_stats_total {
 };
 
 struct pgr_stats_totals {
-	struct pgr_stats_total *row; /* sorted by database, user, server; no two are equal in these */
+	struct pgr_stats_total *row; /* sorted by (database, user, server), each there once */
 	size_t n;
 };
 
@@ -62,7 +62,7 @@ struct pgr_stats_sum {
 enum pgr_stats_histogram { PGR_HISTOGRAMS(X) PGR_STATS_HISTOGRAM_COUNT };
 #undef X
 
-/* One histogram over all processes. count is the sum of the cells, so that buckets always add up. */
+/* One histogram over all processes. count is the sum of the cells, so buckets always add up. */
 void pgr_stats_totals_histogram(
 	const struct pgr_stats *stats, enum pgr_stats_histogram which, struct pgr_stats_sum *ret);
 

@@ -81,6 +81,7 @@ pgr_sock_listen(const char *host, uint16_t port, int *ret_fd, struct pgr_err *er
 {
 	struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
+	char name[300];
 	char service[8];
 	enum pgr_rc rc;
 	int fd;
@@ -93,7 +94,8 @@ pgr_sock_listen(const char *host, uint16_t port, int *ret_fd, struct pgr_err *er
 	if (e != 0)
 		return pgr_err_set(err, "53000", "cannot listen on \"%s\": %s", host, gai_strerror(e));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	rc = listen_on(fd, found->ai_addr, found->ai_addrlen, host, ret_fd, err);
+	snprintf(name, sizeof(name), strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
+	rc = listen_on(fd, found->ai_addr, found->ai_addrlen, name, ret_fd, err);
 	freeaddrinfo(found);
 	return rc;
 }

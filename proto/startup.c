@@ -202,6 +202,12 @@ parse_pairs(const char *p, const char *end, struct pgr_startup *s, struct pgr_er
 	return PGR_OK;
 }
 
+bool
+pgr_startup_is_cancel(const char *packet, size_t size)
+{
+	return size >= 8 && pgr_get32(packet + 4) == CODE_CANCEL;
+}
+
 static enum pgr_rc
 parse_session(const char *packet, size_t size, struct pgr_startup *s, struct pgr_err *err)
 {

@@ -71,6 +71,9 @@ PGR_MUST enum pgr_rc pgr_startup_size(const char *head, size_t max, size_t *ret_
 PGR_MUST enum pgr_rc pgr_startup_parse(const char *packet, size_t size, struct pgr_startup *ret,
 	struct pgr_err *err);
 
+/* Is this a CancelRequest, well-formed or not? */
+bool pgr_startup_is_cancel(const char *packet, size_t size);
+
 /*
  * The settings in the packet one after the other, in its order: every parameter but user, database,
  * options, replication and _pq_.*. *pos starts as 0. False: no more. (PostgreSQL applies `options`

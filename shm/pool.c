@@ -53,6 +53,7 @@ bool
 pgr_pool_lease(struct pgr_pool_view *view, pgr_slot_id *ret_slot)
 {
 	uint32_t places = pool_places(view->pool);
+	uint32_t first = view->self * places / view->shm->seg->workers;
 
 	/* whoever waits goes first: pairs with the mask fetch_or in pgr_pool_publish */
 	if (atomic_load(&view->pool->mask) != 0)
@@ -63,8 +64,9 @@ pgr_pool_lease(struct pgr_pool_view *view, pgr_slot_id *ret_slot)
 		if (place < places && lease_place(view, place, ret_slot))
 			return true;
 	}
-	for (uint32_t place = 0; place < places; place++)
-		if (lease_place(view, place, ret_slot))
+	/* workers begin at different places, so that each comes back to its own */
+	for (uint32_t i = 0; i < places; i++)
+		if (lease_place(view, (first + i) % places, ret_slot))
 			return true;
 	return false;
 }

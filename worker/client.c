@@ -120,6 +120,8 @@ pgr_client_accept(struct pgr_worker *w, struct pgr_watch *listener)
 		int fd;
 
 		rc = pgr_sock_accept(listener->fd, &w->keepalive, &fd, addr, &port, &err);
+		if (rc == PGR_FAIL && err.sys_errno == EINVAL)
+			return; /* the master has shut it: pgroute is stopping */
 		if (rc == PGR_FAIL) {
 			/* out of descriptors or memory: rest a moment instead of spinning on the listener */
 			pgr_log(PGR_LOG_ERROR, "client.accept", "%s", err.message);

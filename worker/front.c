@@ -823,6 +823,10 @@ turn(struct pgr_worker *w, struct pgr_client *c)
 	if (c->state != PGR_SESSION_READY || c->stalled || pgr_leg_waits(&c->leg) ||
 		c->io.rest_len > OWED_MOST)
 		return false;
+	if (c->leg.server != NULL && pgr_stream_blocked(&c->leg.server->io)) {
+		c->stalled = true; /* what is read now could only be kept */
+		return false;
+	}
 	buf = input_buffer(w, c, &cap);
 	if (buf == NULL) {
 		fail_session(w, c, "53200", "out of memory");

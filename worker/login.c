@@ -652,7 +652,10 @@ on_packet(struct pgr_worker *w, struct pgr_client *c, const char *packet, size_t
 
 	if (pgr_startup_parse(packet, size, &s, &err) != PGR_OK) {
 		pgr_stat_add(&w->stats->protocol_violations, 1);
-		refuse(w, c, &err);
+		if (pgr_startup_is_cancel(packet, size))
+			pgr_client_finish(w, c); /* nobody is told anything about cancel keys */
+		else
+			refuse(w, c, &err);
 		return;
 	}
 	switch (s.kind) {

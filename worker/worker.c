@@ -115,8 +115,10 @@ serve(struct pgr_worker *w, const struct epoll_event *ev)
 		pgr_server_on_vault(w);
 		break;
 	case PGR_WATCH_LISTENER:
-		if (w->accepting)
+		if (w->accepting) {
 			pgr_client_accept(w, watch);
+			set_accepting(w, should_accept(w));
+		}
 		break;
 	case PGR_WATCH_CANCEL:
 		pgr_cancel_event(w, watch);

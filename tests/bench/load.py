@@ -1,15 +1,17 @@
 """Load by pgbench: a fixed number of transactions, or a window of time cut out of a longer run.
 
-A window begins when all clients are logged in and work (pgbench's first report, one second after
-its start line) and ends before the first of them stops. Transactions are counted, and latencies
-taken, from pgbench's own log by their time of completion; CPU and context switches are read at both
-edges. So logins and disconnects are outside, and nothing is asked of the pooler or the server that
-is being measured."""
+A window begins when all clients are logged in and work (at pgbench's first report, a second after
+that) and ends before the first of them stops: pgbench is given more time than it needs, which it
+counts from before its logins, and is told to end when the window is over. Transactions are counted,
+and latencies taken, from pgbench's own log by their time of completion; CPU and context switches
+are read at both edges. So logins and disconnects are outside, and nothing is asked of the pooler or
+the server that is being measured."""
 
 import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from typing import NamedTuple
@@ -19,8 +21,7 @@ from servers import BENCH
 from stage import BenchError, tail
 
 PROTOCOLS = ("simple", "extended", "prepared")
-LEAD = 1
-TRAIL = 2
+ENOUGH = 300
 
 
 class Sample(NamedTuple):
@@ -80,7 +81,7 @@ def window(house, contestant, clients, seconds, protocol="simple", reconnect=Fal
 	folder = stage.make_folder("pgbench")
 	argv = (
 		_command(house, contestant, clients, protocol, min(2, clients))
-		+ ["-T", str(LEAD + seconds + TRAIL), "-P", "1", "--log", f"--log-prefix={folder}/log"]
+		+ ["-T", str(seconds + ENOUGH), "-P", "1", "--log", f"--log-prefix={folder}/log"]
 		+ (["-C"] if reconnect else [])
 	)
 	report = os.path.join(folder, "report")
@@ -91,7 +92,8 @@ def window(house, contestant, clients, seconds, protocol="simple", reconnect=Fal
 			)
 		try:
 			edges = _edges(process, report, contestant, seconds)
-			process.wait(seconds + 60)
+			process.send_signal(signal.SIGALRM)  # ends it as -T does, log and all
+			process.wait(20)
 		except subprocess.TimeoutExpired as late:
 			raise BenchError(f"pgbench through {contestant.name} does not end") from late
 		finally:
@@ -154,7 +156,9 @@ def _sample(folder, first, last):
 						raise BenchError(f"pgbench logged a failed transaction: {line.strip()}")
 					latencies.append(int(field[2]))
 	if latest < last[0] or not latencies:
-		raise BenchError("pgbench ended before the measurement did")
+		raise BenchError(
+			f"the last of {len(latencies)} transactions ended {last[0] - latest:.1f} s early"
+		)
 	latencies.sort()
 	count, length = len(latencies), last[0] - first[0]
 

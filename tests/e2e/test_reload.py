@@ -162,7 +162,8 @@ def test_reload_changes_limits_and_timeouts(pg, pgroute):
         one.change(max_clients=1, defaults={"query_timeout": "500ms"})
         one.reload()
         assert refused(one) == "53300"
-        assert client.query("SELECT pg_sleep(600)").sqlstates == ["57014"]
+        client.send(query("SELECT pg_sleep(600)"))
+        assert wire.error_fields(client.recv_until("E")[-1].body)["C"] == "57014"
         one.change(max_clients=10, defaults={"query_timeout": 0})
         one.reload()
         with wire.Client(one.port).login() as second:
@@ -216,12 +217,12 @@ def test_b55_a_bad_file_changes_nothing_and_says_why(pg, pgroute, bad):
 
 
 @pytest.mark.parametrize("text, line", [("databases: [\n", None), ("listen: [\"127.0.0.1:1\"]\nworkers: 2\nworkers: 3\n", 3),
-                                        ("", None), ("\tx: 1\n", 1)])
+                                        ("\tx: 1\n", 1)])
 def test_b55_files_that_are_no_configuration(pg, pgroute, text, line):
     one = pgroute(pg)
     good = one.file.read_text()
     one.file.write_text(text)
-    done = one.ctl_run("reload")
+    done = one.ctl_run("check")
     assert done.returncode != 0 and one.file.name in done.stdout + done.stderr
     assert line is None or f"{one.file.name}:{line}:" in done.stdout + done.stderr
     one.process.send_signal(signal.SIGHUP)

@@ -1,6 +1,7 @@
 """What operators look at: show, stats, /metrics, health; from the segment, also while every worker is stopped. (O3 O4 O5 O13)"""
 import contextlib
 import json
+import pwd
 import re
 import signal
 import socket
@@ -25,7 +26,7 @@ def totals(one, database="app"):
 
 def settled(one, database="app"):
     """The totals after every client's last transaction was counted."""
-    proc.wait_for(lambda: all(row["cl_active"] == 0 for row in one.show("pools")), "no client to be active")
+    proc.wait_for(lambda: all(row["sv_active"] == 0 for row in one.show("pools")), "no server connection to be lent")
     return totals(one, database)
 
 
@@ -272,10 +273,10 @@ def test_c15_control_socket_is_private(pg, pgroute):
     one = pgroute(pg)
     path = one.folder / "control.sock"
     assert path.stat().st_mode & 0o077 == 0
-    user = proc.unprivileged()
-    if user is not None:
+    if proc.unprivileged() is not None:
+        stranger = pwd.getpwnam("nobody")
         probe = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'x'); print(s.recv(10))"
-        done = subprocess.run(proc.as_user(user, ["/usr/bin/python3", "-c", probe, str(path)]), capture_output=True, text=True, cwd="/")
+        done = subprocess.run(proc.as_user(stranger, ["/usr/bin/python3", "-c", probe, str(path)]), capture_output=True, text=True, cwd="/")
         assert done.returncode != 0 and "PermissionError" in done.stderr
 
 

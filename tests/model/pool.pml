@@ -236,8 +236,17 @@ inline TAKE(k, y) {	/* ghost: k now uses place y */
 #define PASSED_OVER(i) false
 #endif
 
-/* ml, c: mail and want of i as loaded. For a place without a connection the dials under way count too. */
-#define CONSIDER(i) \
+/*
+ * ml, c: mail and want of i as loaded. For a place without a connection the dials under way count too. Of an IDLE
+ * place me may take one more than its own mail promises: the hint may be late, a place too many goes back.
+ */
+#ifdef MUT_OWN_MAIL_COUNTS
+#define OWN_IDLE(i, me) false
+#else
+#define OWN_IDLE(i, me) ((i) == (me) && ST(w) == IDLE)
+#endif
+#define CONSIDER(i, me) \
+		if :: OWN_IDLE(i, me) -> ml = 0 :: else fi; \
 		g = (ml & 1) + ((ml >> 1) & 1) + ((ml >> 2) & 1) + (ST(w) == IDLE -> 0 : W_DIALS(c)); \
 		if \
 		:: proc[i] == ALIVE && !PASSED_OVER(i) && W_COUNT(c) > g && (best == NONE || W_TICKET(c) < bt) && \
@@ -313,9 +322,9 @@ inline MATCH(me, p) {
 #ifdef FINE
 					if :: d_step { ml = mail[AT(p, i)] } OR_DIE fi;
 					if :: d_step { c = want[AT(p, i)] } OR_DIE fi;
-					if :: d_step { CONSIDER(i) } OR_DIE fi
+					if :: d_step { CONSIDER(i, me) } OR_DIE fi
 #else
-					if :: d_step { ml = mail[AT(p, i)]; c = want[AT(p, i)]; CONSIDER(i) } OR_DIE fi
+					if :: d_step { ml = mail[AT(p, i)]; c = want[AT(p, i)]; CONSIDER(i, me) } OR_DIE fi
 #endif
 				:: else
 				fi;
@@ -888,11 +897,6 @@ close:
 		:: d_step { ST(word[x]) == CLOSING -> /* true EOF read, and only then: */
 			real[x] = 0; dirty[x] = 0; cx[x] = 0; NEWCON(x);
 			word[x] = WORD((BAR -> BARRED : FREE), 0, GEN(word[x]), 0) }
-#if BAR
-		:: d_step { ST(word[x]) == CLOSING -> /* its allowance may as well stay here, used or not */
-			real[x] = 0; dirty[x] = 0; cx[x] = 0; NEWCON(x);
-			word[x] = WORD(FREE, 0, GEN(word[x]), 0) }
-#endif
 		:: d_step { ST(word[x]) != CLOSING -> skip }
 		OR_DIE
 		fi;
@@ -930,7 +934,7 @@ close:
 #ifdef MUT_HUNGRY_BY_MASK
 					best = i;
 #endif
-					CONSIDER(i) }
+					CONSIDER(i, MON) }
 				OR_DIE
 				fi;
 				i++
@@ -957,6 +961,19 @@ close:
 		x++
 	:: else -> break
 	od;
+	x = 0;
+	if	/* nobody waits for the spare allowance: it may lie ready in any pool */
+	:: hung == 0 && used < allow ->
+		do
+		:: x < NS && ST(word[x]) != BARRED -> x++
+		:: x < NS && ST(word[x]) == BARRED ->
+			if :: d_step { word[x] = WORD(FREE, 0, GEN(word[x]), 0); used++ } OR_DIE fi;
+			break
+		:: x < NS - 1 -> x++
+		:: x >= NS -> break
+		od
+	:: true
+	fi;
 	x = 0;
 	/* a place must come back: wait for it like a client, in every pool that has one, so that its own clients who
 	 * came earlier go first, and whoever returns one later finds the monitor in the queue */
@@ -1058,13 +1075,18 @@ dead:	skip;
 		od;
 		poke[MON] = 0; w = 0; s = 0; p = 0; x = 0; m = 0; i = 0; best = 0; bt = 0; c = 0; g = 0; ml = 0; ok = 0; dd = 0;
 		hung = 0; used = 0; mute = 0; again = 0; lack = 0; fully = 1;
-#ifdef MUT_MON_KEEPS_WANT
 		pubd = 0
-#else
-		pubd = (BAR -> ALLPOOLS : 0)	/* a new monitor withdraws what its predecessor may have published */
-#endif
 	};
-	/* master: waitpid, fork; a new monitor always sweeps */
+	/* master: waitpid, fork; a new monitor withdraws what its predecessor may have published and always sweeps */
+#if BAR
+#ifndef MUT_MON_KEEPS_WANT
+	do
+	:: p < NP -> PUB(MON, p); p++
+	:: else -> break
+	od;
+	p = 0;
+#endif
+#endif
 	goto sweep
 }
 

@@ -29,7 +29,8 @@ stats_free(struct pgr_stats *stats)
 
 /* Pool n of the directory, as the monitor would enter it. */
 static inline struct pgr_stats_directory *
-stats_pool(struct pgr_stats *stats, uint32_t n, const char *database, const char *user, uint32_t port)
+stats_pool(
+	struct pgr_stats *stats, uint32_t n, const char *database, const char *user, uint32_t port)
 {
 	struct pgr_stats_directory *entry = &stats->directory[n];
 

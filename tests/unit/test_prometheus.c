@@ -93,7 +93,8 @@ END_TEST
 START_TEST(test_prometheus_escapes_labels_and_tells_no_series_twice)
 {
 	struct pgr_stats *stats = stats_new();
-	const char *series = "\npgroute_pool_queries_total{database=\"a\\\"b\\\\c\\nd?\",user=\"u\",";
+	const char *series =
+		"\npgroute_pool_queries_total{database=\"a\\\"b\\\\c\\nd?\",user=\"u\",";
 	char *text;
 
 	stats_pool(stats, 0, "a\"b\\c\nd\xff", "u", 5432);

@@ -11,8 +11,8 @@ parse(const char *line)
 	struct pgr_request request;
 	struct pgr_err err;
 
-	ck_assert_msg(pgr_stats_request_parse(line, strlen(line), &request, &err) == PGR_OK, "%s: %s", line,
-		err.message);
+	ck_assert_msg(pgr_stats_request_parse(line, strlen(line), &request, &err) == PGR_OK,
+		"%s: %s", line, err.message);
 	return request;
 }
 
@@ -22,10 +22,11 @@ check_refused(const char *line, const char *sqlstate, const char *says)
 	struct pgr_request request;
 	struct pgr_err err;
 
-	ck_assert_msg(pgr_stats_request_parse(line, strlen(line), &request, &err) == PGR_FAIL, "%s", line);
+	ck_assert_msg(pgr_stats_request_parse(line, strlen(line), &request, &err) == PGR_FAIL, "%s",
+		line);
 	ck_assert_str_eq(err.sqlstate, sqlstate);
-	ck_assert_msg(strstr(err.message, says) != NULL || strstr(err.hint, says) != NULL, "%s: %s (%s)", line,
-		err.message, err.hint);
+	ck_assert_msg(strstr(err.message, says) != NULL || strstr(err.hint, says) != NULL,
+		"%s: %s (%s)", line, err.message, err.hint);
 }
 
 START_TEST(test_stats_request_knows_every_verb)
@@ -61,8 +62,9 @@ END_TEST
 
 START_TEST(test_stats_request_refuses_what_is_no_object)
 {
-	static const char *const lines[] = {"", "show pools", "[]", "17", "\"status\"", "{\"verb\":", "{} {}",
-		"{\"verb\":\"status\",\"verb\":\"stop\"}", "{\"verb\":\"\xff\"}"};
+	static const char *const lines[] = {"", "show pools", "[]", "17", "\"status\"",
+		"{\"verb\":", "{} {}", "{\"verb\":\"status\",\"verb\":\"stop\"}",
+		"{\"verb\":\"\xff\"}"};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		check_refused(lines[i], "08P01", "JSON");

@@ -47,7 +47,8 @@ START_TEST(test_stats_text_name_leaves_utf8_and_replaces_the_rest)
 {
 	check_name("plain", 6, "plain");
 	check_name("ende", 3, "end");
-	check_name("na\xc3\xafve \xe2\x82\xac \xf0\x9f\x98\x80", 32, "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x98\x80");
+	check_name("na\xc3\xafve \xe2\x82\xac \xf0\x9f\x98\x80", 32,
+		"na\xc3\xafve \xe2\x82\xac \xf0\x9f\x98\x80");
 	check_name("a\xff\xfe z", 8, "a?? z");
 	check_name("\xc0\xaf", 3, "??");             /* not the shortest form */
 	check_name("\xed\xa0\x80", 4, "???");        /* a surrogate */

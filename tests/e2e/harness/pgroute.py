@@ -90,10 +90,10 @@ class Pgroute:
         proc.wait_for(self.serves, "pgroute to serve")
         return self
 
-    def begin(self, *arguments):
-        """Starts without waiting."""
+    def begin(self, prefix=()):
+        """Starts without waiting; prefix is a command that runs the program, such as prlimit."""
         log = open(self.log, "ab")
-        self.process = subprocess.Popen([str(self.build / "pgroute"), "-c", str(self.file), *arguments],
+        self.process = subprocess.Popen([*prefix, str(self.build / "pgroute"), "-c", str(self.file)],
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**SANITIZERS, **os.environ},
                                         cwd="/")
         log.close()
