@@ -110,6 +110,7 @@ ended(struct pgr_monitor *m, struct pgr_watched *w)
 		atomic_compare_exchange_strong(&slot->word, &word,
 			pgr_word_move(word, barred ? PGR_SLOT_BARRED : PGR_SLOT_FREE, PGR_OWNER_NONE,
 				PGR_PIN_NONE));
+	atomic_fetch_add(&pgr_shm_pool(m->shm, pool)->freed, 1);
 }
 
 /* Would a backend go on working behind our back? */

@@ -51,15 +51,18 @@ open_places(const struct census *c)
 }
 
 static bool
-set_barred(struct pgr_slot *slot, bool barred)
+set_barred(struct pgr_pool *pool, struct pgr_slot *slot, bool barred)
 {
 	pgr_word w = atomic_load(&slot->word);
 	enum pgr_slot_state from = barred ? PGR_SLOT_FREE : PGR_SLOT_BARRED;
 	enum pgr_slot_state to = barred ? PGR_SLOT_BARRED : PGR_SLOT_FREE;
 
-	return pgr_word_state(w) == from &&
-		atomic_compare_exchange_strong(
-			&slot->word, &w, pgr_word_move(w, to, PGR_OWNER_NONE, PGR_PIN_NONE));
+	if (pgr_word_state(w) != from ||
+		!atomic_compare_exchange_strong(
+			&slot->word, &w, pgr_word_move(w, to, PGR_OWNER_NONE, PGR_PIN_NONE)))
+		return false;
+	atomic_fetch_add(&pool->freed, 1);
+	return true;
 }
 
 /* Places that the pool's own settings allow: the reserve only for those who wait long. */
@@ -161,12 +164,12 @@ share_database(struct pgr_monitor *m, pgr_pool_id id, const struct census *c, ui
 	for (uint32_t p = 0; p < limit; p++) {
 		struct pgr_slot *s = pgr_pool_slot(m->shm, pool, p, &slot);
 
-		if (need > 0 && open < most && set_barred(s, false)) {
+		if (need > 0 && open < most && set_barred(pool, s, false)) {
 			need--;
 			open++;
 		} else if (need == 0 && c->want == 0 && c->state[PGR_SLOT_FREE] > 0 &&
 			open_places(c) > min) {
-			(void)set_barred(s, true);
+			(void)set_barred(pool, s, true);
 		}
 	}
 	if (need > 0 && open >= most && c->want > 0)
@@ -185,9 +188,9 @@ share(struct pgr_monitor *m, pgr_pool_id id, const struct census *c)
 		struct pgr_slot *s = pgr_pool_slot(m->shm, pool, p, &slot);
 
 		if (p >= limit)
-			(void)set_barred(s, true);
+			(void)set_barred(pool, s, true);
 		else if (!over_pools)
-			(void)set_barred(s, false);
+			(void)set_barred(pool, s, false);
 	}
 	if (over_pools)
 		share_database(m, id, c, limit);

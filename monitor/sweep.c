@@ -111,6 +111,7 @@ pgr_sweep(struct pgr_monitor *m)
 			(void)pgr_pool_slot(m->shm, pool, p, &id);
 			sweep_slot(m, id, dead);
 		}
+		atomic_fetch_add(&pool->freed, 1);
 	}
 	sweep_tokens(m, dead);
 	for (unsigned k = 0; k < PGR_PROCS; k++) {

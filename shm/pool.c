@@ -146,13 +146,14 @@ pick_oldest(const struct pgr_pool_view *view, uint64_t mask, bool to_dial)
 
 /* Takes back what was given to a process that has died since; its sweep may be over already. */
 static void
-take_back(struct pgr_slot *slot, pgr_word given)
+take_back(struct pgr_pool *pool, struct pgr_slot *slot, pgr_word given)
 {
 	enum pgr_slot_state was =
 		pgr_word_state(given) == PGR_SLOT_GIVEN ? PGR_SLOT_IDLE : PGR_SLOT_FREE;
 
 	atomic_compare_exchange_strong(
 		&slot->word, &given, pgr_word_move(given, was, PGR_OWNER_NONE, PGR_PIN_NONE));
+	atomic_fetch_add(&pool->freed, 1);
 }
 
 /* Gives the slot (seen as w) to another worker: the word, the mail, and only then the poke. */
@@ -167,7 +168,7 @@ give(struct pgr_pool_view *view, struct pgr_slot *slot, uint32_t place, pgr_word
 		return false;
 	PGR_CRASHPOINT("pool.give.given");
 	if (!pgr_proc_is(pgr_shm_proc(view->shm, k), PGR_LIFE_ALIVE)) {
-		take_back(slot, given);
+		take_back(view->pool, slot, given);
 		return false;
 	}
 	atomic_fetch_or(&view->pool->mail[k], UINT64_C(1) << place % PGR_MAIL_BITS);
@@ -197,6 +198,8 @@ pgr_pool_match(struct pgr_pool_view *view, uint64_t now, uint32_t *cursor, pgr_s
 	uint32_t places = pool_places(pool);
 	bool may_dial = atomic_load(&pool->retry_at) <= now;
 
+	if (*cursor == 0)
+		view->full_at = atomic_load(&pool->freed) + 1;
 	while (*cursor < places) {
 		struct pgr_slot *slot = pgr_pool_slot(view->shm, pool, *cursor, ret_slot);
 		uint64_t mask = atomic_load(&pool->mask);
@@ -205,16 +208,21 @@ pgr_pool_match(struct pgr_pool_view *view, uint64_t now, uint32_t *cursor, pgr_s
 		pgr_word w;
 		uint32_t k;
 
-		if (mask == 0)
+		if (mask == 0) {
+			view->full_at = 0;
 			break;
+		}
 		w = atomic_load(&slot->word);
 		to_dial = pgr_word_state(w) == PGR_SLOT_FREE && may_dial;
 		if (!to_dial && !pgr_word_leasable(w)) {
+			if (pgr_word_state(w) == PGR_SLOT_FREE)
+				view->full_at = 0;
 			++*cursor;
 			continue;
 		}
 		k = pick_oldest(view, mask, to_dial);
 		if (k == PGR_OWNER_NONE) {
+			view->full_at = 0;
 			++*cursor;
 		} else if (k != view->self) {
 			if (give(view, slot, *cursor, w, k))

@@ -103,7 +103,8 @@ struct pgr_pool {
 	_Atomic uint32_t epoch; /* connections of an older one are closed at their return */
 	uint32_t host;          /* index of the server's struct pgr_host */
 	uint32_t forced_user;   /* the login is the database's, not the client's */
-	char pad[16];
+	_Atomic uint64_t freed; /* rises after each change of a place to FREE */
+	char pad[8];
 	struct {
 #define X(name) _Atomic uint64_t name;
 		PGR_POOL_SETTINGS(X)
@@ -133,6 +134,7 @@ struct pgr_pool_view {
 	uint32_t dials;  /* dials of this worker under way */
 	uint64_t oldest; /* ticket of the first of them */
 	bool published;  /* our bit in mask is set */
+	uint64_t full_at; /* pool->freed + 1 when a match last saw no place left to dial; 0: it saw some */
 	bool dirty;      /* the slot caught last has unread bytes: read before sending */
 	uint8_t recents;
 	uint16_t recent[64];
@@ -172,6 +174,18 @@ void pgr_pool_publish(struct pgr_pool_view *view, uint32_t count, uint32_t dials
  */
 enum pgr_catch pgr_pool_match(struct pgr_pool_view *view, uint64_t now, uint32_t *cursor,
 	pgr_slot_id *ret_slot);
+
+/*
+ * One more waiter was published: is a match needed? Not while others of this worker wait already and
+ * nothing has become dialable: whoever makes a slot idle sees our want, and either gives it to us or
+ * finds us supplied, and then our poke is still to come and ends in a match.
+ */
+static inline bool
+pgr_pool_match_needed(const struct pgr_pool_view *view)
+{
+	return view->count <= 1 ||
+		view->full_at != atomic_load_explicit(&view->pool->freed, memory_order_acquire) + 1;
+}
 
 /* Takes what was given to this worker; *bits and *cursor: 0 at first; again until NONE, then match. */
 enum pgr_catch pgr_pool_take_mail(struct pgr_pool_view *view, uint64_t *bits, uint32_t *cursor,

@@ -314,17 +314,24 @@ ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
 static bool
 may_commit(const char *sql, const char *end)
 {
-	static const char *const words[] = {"commit", "end", "prepare", "/", "-", "("};
-
 	while (sql < end && (*sql == ' ' || (*sql >= '\t' && *sql <= '\r')))
 		sql++;
-	for (size_t i = 0; i < PGR_COUNT_OF(words); i++) {
-		size_t len = strlen(words[i]);
-
-		if ((size_t)(end - sql) > len && strncasecmp(sql, words[i], len) == 0)
-			return true;
+	if (sql == end)
+		return false;
+	switch (*sql | 0x20) {
+	case 'c':
+		return end - sql < 6 || strncasecmp(sql, "commit", 6) == 0;
+	case 'e':
+		return end - sql < 3 || strncasecmp(sql, "end", 3) == 0;
+	case 'p':
+		return end - sql < 7 || strncasecmp(sql, "prepare", 7) == 0;
+	case '/':
+	case '-':
+	case '(':
+		return true;
+	default:
+		return false;
 	}
-	return false;
 }
 
 /* Until the next ReadyForQuery nobody cancels this on our own account, not even after our death. */
@@ -790,8 +797,9 @@ input_buffer(struct pgr_worker *w, struct pgr_client *c, size_t *ret_cap)
 	return c->in;
 }
 
+/* Sends what the pieces point to, before any of it moves. */
 static void
-after_feed(struct pgr_worker *w, struct pgr_client *c, enum feed last)
+flush(struct pgr_worker *w, struct pgr_client *c)
 {
 	struct pgr_server *s = c->leg.server;
 
@@ -805,8 +813,36 @@ after_feed(struct pgr_worker *w, struct pgr_client *c, enum feed last)
 	}
 	if (w->back.total > 0)
 		(void)pgr_stream_send(&c->io, &w->back);
-	if (last == FEED_END)
-		pgr_client_finish(w, c);
+}
+
+/* A session that ran out of memory ends. */
+static void
+exhausted(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_err err;
+
+	pgr_err_set(&err, "53200", "out of memory");
+	pgr_client_fatal(w, c, &err);
+}
+
+/* Reads once behind what is there already. False: nothing came, or the client has gone. */
+static bool
+read_more(struct pgr_worker *w, struct pgr_client *c, char *buf, size_t cap, size_t *have)
+{
+	enum pgr_rc rc = PGR_AGAIN;
+	size_t n = 0;
+
+	if (c->io.readable)
+		rc = pgr_stream_read(&c->io, buf + *have, cap - *have, &n);
+	if (rc == PGR_CLOSED) {
+		c->gone = true;
+		pgr_client_drop(w, c);
+	}
+	if (rc != PGR_OK)
+		return false;
+	pgr_stat_add(&c->leg.pool->stats->received, n);
+	*have += n;
+	return true;
 }
 
 /* Feeds what is there, or reads once and feeds. False: nothing more can be done now. */
@@ -827,26 +863,16 @@ turn(struct pgr_worker *w, struct pgr_client *c)
 		c->stalled = true; /* what is read now could only be kept */
 		return false;
 	}
-	buf = input_buffer(w, c, &cap);
-	if (buf == NULL) {
-		fail_session(w, c, "53200", "out of memory");
-		after_feed(w, c, FEED_END);
-		return false;
-	}
-	if (have == 0 || have < c->in_need) {
-		enum pgr_rc rc = PGR_AGAIN;
-		size_t n = 0;
-
-		if (c->io.readable)
-			rc = pgr_stream_read(&c->io, buf + have, cap - have, &n);
-		if (rc == PGR_CLOSED) {
-			c->gone = true;
-			pgr_client_drop(w, c);
-		}
-		if (rc != PGR_OK)
+	if (have > 0 && have >= c->in_need) {
+		buf = c->in; /* waited for something else than more input */
+	} else {
+		buf = input_buffer(w, c, &cap);
+		if (buf == NULL) {
+			exhausted(w, c);
 			return false;
-		pgr_stat_add(&c->leg.pool->stats->received, n);
-		have += n;
+		}
+		if (!read_more(w, c, buf, cap, &have))
+			return false;
 		if (have < c->in_need && buf == c->in) {
 			c->in_len = (uint32_t)have;
 			return c->io.readable;
@@ -854,9 +880,11 @@ turn(struct pgr_worker *w, struct pgr_client *c)
 	}
 	c->in_need = 0;
 	used = feed(w, c, buf, have, &last);
+	flush(w, c);
 	if (!keep(c, buf + used, have - used))
-		last = fail_session(w, c, "53200", "out of memory");
-	after_feed(w, c, last);
+		exhausted(w, c);
+	else if (last == FEED_END)
+		pgr_client_finish(w, c);
 	return last == FEED_NEXT || last == FEED_MORE || c->discard == PGR_DISCARD_REQUEST;
 }
 

@@ -248,7 +248,8 @@ begin_waiting(struct pgr_worker *w, struct pgr_leg *leg)
 	publish(pool);
 	pgr_client_mark(w, leg->client, PGR_CLIENT_WAITING);
 	tell_monitor(w, pool);
-	pgr_lease_match(w, pool);
+	if (pgr_pool_match_needed(&pool->view))
+		pgr_lease_match(w, pool);
 	pgr_list_remove(&leg->run); /* served at once: the caller goes on itself */
 }
 

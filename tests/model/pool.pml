@@ -18,6 +18,7 @@
  *   that the monitor closes (0)
  *   MB mail bits per pool and worker (default: one per place), PB bits of pmail (default: one per pool)
  *   GMASK generation mask (7), INITn first state of place n
+ *   HOME: the clients of worker k want pool k % NP, else any
  * Features: FINE reads of one process's mail, want and proc are three steps instead of one
  *   XFER       a worker may hand its lease to its own oldest client
  *   OWNCANCEL  only the worker that owns the lease cancels
@@ -595,8 +596,12 @@ end:	if
 		p = 0; pbits = 0
 	:: todo > 0 ->			/* a client wants a connection */
 		todo--;
+#ifdef HOME
+		p = k % NP;
+#else
 #if NP > 1 && NS > 1
 		if :: p = 0 :: p = 1 fi;
+#endif
 #endif
 		if :: d_step { m = mask[p] } OR_DIE fi;
 		s = p;
