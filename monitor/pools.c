@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "monitor/monitor.h"
 
-#define RETIRE_AFTER (60 * PGR_USEC_PER_SEC)
+#define RETIRE_AFTER (5 * PGR_USEC_PER_SEC)
 
 static uint32_t
 capacity(const struct pgr_config_pooling *set)

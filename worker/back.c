@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "proto/error.h"
@@ -254,6 +255,19 @@ on_complete(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t 
 	}
 }
 
+static const char *
+startup_value(const struct pgr_client *c, const char *name, const char *otherwise)
+{
+	const char *n;
+	const char *v;
+	size_t pos = 0;
+
+	while (pgr_settings_next(c->startup->text, c->startup->len, &pos, &n, &v))
+		if (strcasecmp(n, name) == 0)
+			return v;
+	return otherwise;
+}
+
 static void
 on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
@@ -271,6 +285,8 @@ on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t
 	/* when ours is at the head the server only spells what the client asked for its own way */
 	if (head != NULL && head->ours && c->state != PGR_SESSION_GREET)
 		return;
+	if (s->cycle.resets) /* RESET goes back to what the client asked for at its start */
+		value = startup_value(c, name, value);
 	if (pgr_settings_with(c->settings, name, value, &c->settings, &err) != PGR_OK) {
 		s->cycle.pin = PGR_PIN_SET_REASON;
 		return;
@@ -313,9 +329,18 @@ end_cycle(struct pgr_worker *w, struct pgr_server *s)
 
 	if (s->cycle.discarded || s->cycle.deallocated)
 		forget_session(w, s);
+	else if (s->cycle.resets)
+		pgr_settings_unknown(pgr_server_slot(w, s));
 	if (c != NULL && pin != PGR_PIN_NONE_REASON && c->pin == PGR_PIN_NONE_REASON)
 		pgr_client_pin(w, c, pin);
 	memset(&s->cycle, 0, sizeof(s->cycle));
+}
+
+static bool
+statement_mode(const struct pgr_server *s)
+{
+	return atomic_load_explicit(&s->pool->view.pool->set.pool_mode, memory_order_relaxed) ==
+		PGR_MODE_STATEMENT;
 }
 
 static bool
@@ -345,7 +370,9 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		pgr_stat_add(&s->pool->stats->query_count, 1);
 	if (r->kind != PGR_REPLY_SYNC)
 		atomic_store_explicit(&pgr_server_slot(w, s)->unnamed, 0, memory_order_relaxed);
-	pass_on(w, s, p, size);
+	s->refused_block = c != NULL && !r->ours && s->status != PGR_TXN_IDLE && statement_mode(s);
+	if (!s->refused_block)
+		pass_on(w, s, p, size);
 	if (c != NULL && !r->ours)
 		pgr_client_cycle_done(w, c, s->status);
 	if (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE)
@@ -605,9 +632,15 @@ void
 pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_client *c = client_of(s);
+	struct pgr_err err;
 
 	if (c->state == PGR_SESSION_GREET || s->settings_failed) {
 		pgr_login_server_said(w, c);
+		return;
+	}
+	if (s->refused_block) {
+		pgr_err_set(&err, "0A000", "transaction blocks are not allowed with pool_mode statement");
+		pgr_client_fatal(w, c, &err);
 		return;
 	}
 	if (!clean(s, c)) {

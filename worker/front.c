@@ -66,7 +66,7 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 	if (atomic_load_explicit(&slot->settings, memory_order_relaxed) == c->settings->hash)
 		return;
 	pgr_out_init(&out, sql, sizeof(sql) - 1);
-	if (!pgr_settings_difference(pgr_server_cold(w, s), c->settings, &out)) {
+	if (!pgr_settings_difference(slot, pgr_server_cold(w, s), c->settings, &out)) {
 		s->settings_failed = true;
 		return;
 	}

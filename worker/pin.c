@@ -1,7 +1,8 @@
 /*
  * Tags to pins. One place, so that what pins can be read at a glance:
  *
- *   SET, RESET                pins, unless a ParameterStatus tells what changed
+ *   SET                       pins, unless a ParameterStatus tells what changed
+ *   RESET                     leaves defaults behind: all settings are applied anew for the next
  *   LISTEN, PREPARE, LOAD     pin
  *   DO, CALL                  pin: they may have done anything
  *   DECLARE CURSOR            probed: WITH HOLD stays
@@ -20,6 +21,7 @@ const char pgr_pin_probe[] =
 
 enum effect {
 	EFFECT_SET,
+	EFFECT_RESET,
 	EFFECT_PIN,
 	EFFECT_PROBE,
 	EFFECT_PROBE_WITHOUT_ROWS, /* SELECT: with rows it was no SELECT INTO */
@@ -35,7 +37,7 @@ static const struct {
 } effects[] = {
 	{"SELECT", false, EFFECT_PROBE_WITHOUT_ROWS, PGR_PIN_TEMP_REASON},
 	{"SET", true, EFFECT_SET, PGR_PIN_SET_REASON},
-	{"RESET", true, EFFECT_SET, PGR_PIN_SET_REASON},
+	{"RESET", true, EFFECT_RESET, PGR_PIN_NONE_REASON},
 	{"LISTEN", true, EFFECT_PIN, PGR_PIN_LISTEN_REASON},
 	{"LOAD", true, EFFECT_PIN, PGR_PIN_LOAD_REASON},
 	{"PREPARE", true, EFFECT_PIN, PGR_PIN_PREPARE_REASON},
@@ -54,6 +56,9 @@ apply(struct pgr_server *s, enum effect effect, enum pgr_pin pin)
 	case EFFECT_SET:
 		s->cycle.sets += s->cycle.sets < UINT8_MAX;
 		return;
+	case EFFECT_RESET:
+		s->cycle.resets = true;
+		break;
 	case EFFECT_PIN:
 		s->cycle.pin = (uint8_t)pin;
 		break;

@@ -163,11 +163,20 @@ pgr_settings_with(struct pgr_settings *s, const char *name, const char *value,
 
 #define DIFFERENCE_MOST 256
 
-bool
-pgr_settings_difference(
-	const struct pgr_slot_cold *cold, const struct pgr_settings *s, struct pgr_out *out)
+#define UNKNOWN UINT64_MAX
+
+void
+pgr_settings_unknown(struct pgr_slot *slot)
 {
-	size_t have = PGR_MIN(cold->settings_len, (uint32_t)PGR_SETTINGS_BYTES);
+	atomic_store_explicit(&slot->settings, UNKNOWN, memory_order_relaxed);
+}
+
+bool
+pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
+	const struct pgr_settings *s, struct pgr_out *out)
+{
+	bool unknown = atomic_load_explicit(&slot->settings, memory_order_relaxed) == UNKNOWN;
+	size_t have = unknown ? 0 : PGR_MIN(cold->settings_len, (uint32_t)PGR_SETTINGS_BYTES);
 	struct pgr_param set[DIFFERENCE_MOST];
 	const char *reset[DIFFERENCE_MOST];
 	size_t sets = 0;
@@ -176,6 +185,8 @@ pgr_settings_difference(
 	const char *value;
 	size_t pos = 0;
 
+	if (unknown)
+		pgr_out_text(out, "RESET ALL;");
 	while (pgr_settings_next(s->text, s->len, &pos, &name, &value) && sets < DIFFERENCE_MOST) {
 		const char *old = pgr_settings_get(cold->settings, have, name);
 

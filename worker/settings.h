@@ -46,12 +46,14 @@ bool pgr_settings_next(
  * Appends the SQL that brings a server connection with the settings of cold to s, see
  * pgr_params_apply. False: does not fit.
  */
-bool pgr_settings_difference(
-	const struct pgr_slot_cold *cold, const struct pgr_settings *s, struct pgr_out *out);
+bool pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold, const struct pgr_settings *s, struct pgr_out *out);
 
 /* The server connection has these settings now. */
 void pgr_settings_applied(
 	struct pgr_slot *slot, struct pgr_slot_cold *cold, const struct pgr_settings *s);
+
+/* Something was reset on the server connection: nobody knows what it has now. */
+void pgr_settings_unknown(struct pgr_slot *slot);
 
 /* Does a ParameterStatus of this name tell of a setting that a session can change and that is kept? */
 bool pgr_settings_tracked(const char *name);

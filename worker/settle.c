@@ -2,7 +2,7 @@
  * Settling, step by step, each when the one before was answered:
  *
  *   COPY is being read      CopyFail
- *   a batch without Sync    Sync
+ *   a batch without Sync    an Execute that fails, Sync
  *   answers are due         read them (the client has gone: they are dropped)
  *   a transaction is open   ROLLBACK, once
  *   the session was pinned  DISCARD ALL
@@ -32,9 +32,30 @@ end_copy(struct pgr_server *s, struct pgr_vec *out)
 	return pgr_stream_send(&s->io, out);
 }
 
+/*
+ * A Sync would commit what the client has not asked to commit: an Execute that must fail goes in
+ * front, as if the server had seen the client leave.
+ */
+static bool
+spoil_batch(struct pgr_server *s, struct pgr_vec *out)
+{
+	static const char portal[] = "pgroute: the client has left";
+	char *body;
+
+	if (pgr_replies_push(&s->replies, PGR_REPLY_EXECUTE) == NULL)
+		return false;
+	body = pgr_wire_header(pgr_vec_room(out, PGR_WIRE_HEADER + sizeof(portal) + 4),
+		PGR_MSG_EXECUTE, sizeof(portal) + 4);
+	memcpy(body, portal, sizeof(portal));
+	pgr_put32(body + sizeof(portal), 0);
+	return true;
+}
+
 static enum pgr_rc
 end_batch(struct pgr_server *s, struct pgr_vec *out)
 {
+	if (!s->skipping && !spoil_batch(s, out))
+		return PGR_CLOSED;
 	if (pgr_replies_push(&s->replies, PGR_REPLY_SYNC) == NULL)
 		return PGR_CLOSED;
 	s->replies.batch++;

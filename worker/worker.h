@@ -160,11 +160,12 @@ enum pgr_server_use {
 
 /* What the server said since its last ReadyForQuery that decides about pins (back.c). */
 struct pgr_cycle {
-	uint8_t sets;      /* SET and RESET tags */
+	uint8_t sets;      /* SET tags */
 	uint8_t others;    /* tags of anything else */
 	uint8_t explained; /* ParameterStatus that tell what a SET did */
 	uint8_t pin;       /* enum pgr_pin: a tag that pins by itself */
 	bool rows;         /* RowDescription or DataRow for the statement in hand */
+	bool resets;       /* RESET tags */
 	bool discarded;    /* DISCARD ALL */
 	bool deallocated;  /* DEALLOCATE ALL */
 };
@@ -193,6 +194,7 @@ struct pgr_server {
 	bool committing;       /* what runs may end a transaction: not to be cancelled on our account */
 	bool settings_failed; /* what we sent ourselves failed: not fit for use */
 	bool probed;           /* the probe was sent */
+	bool refused_block;    /* a transaction was opened in statement mode */
 	char status;           /* of the last ReadyForQuery */
 	uint8_t probe;         /* enum pgr_pin: what must be looked for before the slot is free; 0: nothing */
 	struct pgr_cycle cycle;
