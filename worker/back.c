@@ -358,12 +358,13 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	if (s->committing)
 		atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 0, memory_order_relaxed);
 	s->committing = false;
-	if (r == NULL) { /* a Sync in the middle of COPY data that COPY did not swallow after all */
+	if (r == NULL && s->stray_sync) { /* COPY did not swallow it after all */
+		s->stray_sync = false;
 		pass_on(w, s, p, size);
 		return true;
 	}
-	if (PGR_SUSPECT(r->kind != PGR_REPLY_QUERY && r->kind != PGR_REPLY_SYNC &&
-			r->kind != PGR_REPLY_FUNCTION))
+	if (PGR_SUSPECT(r == NULL || (r->kind != PGR_REPLY_QUERY && r->kind != PGR_REPLY_SYNC &&
+			r->kind != PGR_REPLY_FUNCTION)))
 		return false;
 	purpose = (enum pgr_purpose)r->purpose;
 	if (r->kind == PGR_REPLY_QUERY && !r->ours)
@@ -407,8 +408,10 @@ on_copy_in(struct pgr_server *s)
 	for (uint32_t i = 1; i < q->count; i++) {
 		struct pgr_reply *r = pgr_replies_at(q, i);
 
-		if (s->copy_in && r->kind == PGR_REPLY_SYNC)
+		if (s->copy_in && r->kind == PGR_REPLY_SYNC) {
+			s->stray_sync = true;
 			continue;
+		}
 		if (r->kind == PGR_REPLY_COPY_END)
 			s->copy_in = false;
 		*pgr_replies_at(q, kept++) = *r;
@@ -489,6 +492,14 @@ on_message(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 	}
 }
 
+/* What a server may send while nothing was asked of it. */
+static bool
+comes_unasked(char type)
+{
+	return type == PGR_MSG_NOTICE || type == PGR_MSG_PARAMETER_STATUS ||
+		type == PGR_MSG_NOTIFICATION || type == PGR_MSG_ERROR;
+}
+
 /* Takes what it can use of [buf, buf + len). SIZE_MAX: this is not a server that we understand. */
 static size_t
 feed(struct pgr_worker *w, struct pgr_server *s, const char *buf, size_t len)
@@ -511,7 +522,7 @@ feed(struct pgr_worker *w, struct pgr_server *s, const char *buf, size_t len)
 		if (end - p < (ptrdiff_t)PGR_WIRE_HEADER)
 			break;
 		size = pgr_wire_size(p);
-		if (PGR_SUSPECT(size == 0))
+		if (PGR_SUSPECT(size == 0 || (s->use == PGR_SERVER_PARKED && !comes_unasked(p[0]))))
 			return SIZE_MAX;
 		if (!pgr_vec_roomy(&w->out) && s->leg != NULL)
 			(void)pgr_stream_send(&s->leg->client->io, &w->out);
@@ -582,7 +593,7 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 		pgr_replies_pop(&s->replies);
 	}
 	pgr_replies_fini(&s->replies);
-	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = false;
+	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = s->stray_sync = false;
 	s->probed = false;
 	s->probe = PGR_PIN_NONE_REASON;
 	s->unnamed_pending = 0;

@@ -598,7 +598,9 @@ on_sync(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	}
 	if (!may_send(w, c))
 		return FEED_WAIT;
-	if (!s->copy_in) { /* COPY takes it for its own and ignores it */
+	if (s->copy_in) { /* COPY takes it for its own and ignores it */
+		s->stray_sync = true;
+	} else {
 		s->skipping = false;
 		(void)expect(c, PGR_REPLY_SYNC);
 		s->replies.batch++;

@@ -96,6 +96,7 @@ begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 	leg->fresh = true;
 	s->told_fatal = false;
 	s->status = PGR_TXN_IDLE; /* nothing else is ever leased */
+	s->stray_sync = false;
 	atomic_store_explicit(&slot->client, atomic_load_explicit(
 		&pgr_shm_client(w->shm, leg->client->rec)->id, memory_order_relaxed),
 		memory_order_relaxed);
@@ -401,7 +402,8 @@ pgr_lease_fetched(struct pgr_worker *w, struct pgr_server *s, bool have)
 	struct pgr_leg *leg = s->leg;
 
 	leg->fetching = PGR_NO_SLOT;
-	/* adopted just now, so what was unread makes an event; read it all the same before sending */
+	s->use = PGR_SERVER_PARKED;
+	s->leg = NULL; /* what was not asked for is not the client's */
 	if (!have || pgr_back_drain_idle(w, s) != PGR_OK) {
 		pgr_lease_close(w, s, PGR_CLOSE_SERVER);
 		begin_waiting(w, leg);

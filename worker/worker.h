@@ -188,6 +188,7 @@ struct pgr_server {
 	bool batch;        /* extended messages without their Sync were sent */
 	bool skipping;     /* the server ignores everything up to a Sync not yet sent */
 	bool copy_in;      /* the server reads COPY data */
+	bool stray_sync;   /* COPY may have swallowed a Sync, or it may be answered after all */
 	bool reset;        /* needs DISCARD ALL before another client */
 	bool rolled_back;  /* ROLLBACK was tried while settling */
 	bool told_fatal;   /* the client has had the server's own last words */

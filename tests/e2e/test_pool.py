@@ -668,7 +668,7 @@ def test_pgbench_runs_clean(pg, pgroute):
     proc.run([bench, *where, "-i", "-q", "-s", "1", "app"], env=env)
     with pg.counting("app") as backends:
         for mode in ("simple", "extended", "prepared"):
-            out = proc.run([bench, *where, "-n", "-M", mode, "-c", "20", "-j", "2", "-t", "30", "app"], env=env)
+            out = proc.run([bench, *where, "-n", "-M", mode, "-c", "20", "-j", "20", "-t", "30", "app"], env=env)
             assert "number of failed transactions: 0" in out and "600/600" in out
     assert backends.highest <= 4
 

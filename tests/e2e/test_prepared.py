@@ -130,8 +130,9 @@ def test_f2_pgbench_prepared_with_several_commands(pg, pgroute, tmp_path):
     one = two(pgroute, pg)
     script = tmp_path / "several.sql"
     script.write_text("SELECT 1;\nSELECT 2;\nBEGIN;\nSELECT 3;\nSELECT 4;\nCOMMIT;\nSELECT 5;\n")
+    # a thread for each client: pgbench prepares blockingly, which would hold up its other clients in their transactions
     out = proc.run(["/usr/lib/postgresql/15/bin/pgbench", "-h", "127.0.0.1", "-p", str(one.port), "-U", "app", "-n", "-M",
-                    "prepared", "-c", "50", "-j", "2", "-t", "20", "-f", str(script), "app"],
+                    "prepared", "-c", "50", "-j", "50", "-t", "20", "-f", str(script), "app"],
                    env={"PGPASSWORD": "app-secret", "PATH": os.environ["PATH"]})
     assert "1000/1000" in out
 
