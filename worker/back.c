@@ -668,7 +668,7 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 	s->probed = false;
 	if (c->pin == PGR_PIN_NONE_REASON)
 		pgr_lease_end(w, s);
-	if (c->stalled || c->in_len > 0)
+	if (c->stalled || (c->in_len > 0 && c->in_len >= c->in_need))
 		pgr_front_resume(w, c);
 }
 

@@ -893,10 +893,16 @@ turn(struct pgr_worker *w, struct pgr_client *c)
 void
 pgr_front_resume(struct pgr_worker *w, struct pgr_client *c)
 {
+	struct pgr_server *s;
+
 	c->stalled = false;
 	while (turn(w, c) && (c->in_len > 0 || c->io.readable))
 		if (c->in_len > 0 && c->in_need > c->in_len && !c->io.readable)
-			return;
+			break;
+	/* what was sent needs no answer (late COPY data, nothing at all): nobody else would end the lease */
+	s = c->state == PGR_SESSION_READY && !c->stalled ? c->leg.server : NULL;
+	if (s != NULL && s->replies.count == 0)
+		pgr_back_release(w, s);
 }
 
 /*
@@ -941,15 +947,6 @@ pgr_front_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events)
 	}
 	if (c->state == PGR_SESSION_READY && c->io.readable && !c->stalled)
 		pgr_front_resume(w, c);
-}
-
-/* A client that does not need it after all (it left politely) gives it back at once. */
-void
-pgr_front_run_leased(struct pgr_worker *w, struct pgr_client *c)
-{
-	pgr_front_resume(w, c);
-	if (c->state == PGR_SESSION_READY && c->leg.server != NULL && c->leg.server->replies.count == 0)
-		pgr_back_release(w, c->leg.server);
 }
 
 void

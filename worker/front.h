@@ -12,9 +12,6 @@ void pgr_front_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events
 /* What made the client's input wait has gone: goes on with it. */
 void pgr_front_resume(struct pgr_worker *w, struct pgr_client *c);
 
-/* The client's leg has got the server connection that its input waited for. */
-void pgr_front_run_leased(struct pgr_worker *w, struct pgr_client *c);
-
 /*
  * The request that waits in the input fails; the caller has put the ErrorResponse into worker->back.
  * Adds ReadyForQuery where it is due, sends, and drops what belongs to the request.

@@ -138,7 +138,7 @@ run_legs(struct pgr_worker *w)
 		if (c->state == PGR_SESSION_GREET)
 			pgr_login_resume(w, c);
 		else
-			pgr_front_run_leased(w, c);
+			pgr_front_resume(w, c);
 	}
 }
 

@@ -9,13 +9,17 @@ from harness.wire import query
 
 
 def queue_up(one, pg, size, number):
-    """Fills a pool of that size, then lets `number` clients wait, each known to be queued before the next one asks."""
+    """Fills a pool of that size, then lets `number` clients wait, each known to be queued before the next one asks.
+
+    Each takes its number first and then keeps its server for a while, so that the numbers tell the order in which servers were
+    given, not which of two backends the scheduler let run first.
+    """
     hogs = [wire.Client(one.port).login() for _ in range(size)]
     for hog in hogs:
         assert not hog.query("BEGIN").errors
     clients = [wire.Client(one.port).login() for _ in range(number)]
     for n, client in enumerate(clients):
-        client.send(query("INSERT INTO served VALUES (%d)" % n))
+        client.send(query(f"INSERT INTO served VALUES ({n}) RETURNING pg_sleep(0.05)"))
         proc.wait_for(lambda: one.pool()["cl_waiting"] == n + 1, f"client {n} to be queued")
     return hogs, clients
 

@@ -218,6 +218,7 @@ def test_pinned_until_the_end_then_clean(pg, request, pgroute, pin, extended):
     one = pgroute(pg, workers=2, defaults={"pool_size": 2})
     run = (lambda c, sql: c.extended(sql)) if extended else (lambda c, sql: c.query(sql))
     pid = "SELECT pg_backend_pid()"
+    pinned = pin != "set-search-path" or pg.version < 18  # 18 reports search_path, so it is followed instead
     others = [wire.Client(one.port).login() for _ in range(3)]
     with wire.Client(one.port).login() as a:
         for sql in doing:
@@ -226,9 +227,9 @@ def test_pinned_until_the_end_then_clean(pg, request, pgroute, pin, extended):
         mine = a.query(pid).value()
         for turn in range(3):
             for other in others:
-                assert other.query(pid).value() != mine, "lent to another although pinned"
+                assert not pinned or other.query(pid).value() != mine, "lent to another although pinned"
                 assert other.query(look).value() == clean
-            assert a.query(pid).value() == mine
+            assert not pinned or a.query(pid).value() == mine
         if pin in STILL:
             assert a.query(STILL[pin][0]).rows[0][0] == STILL[pin][1]
         a.terminate()

@@ -57,7 +57,8 @@ def both(pg, one, sequence, user="app"):
             trace = []
             for step in sequence:
                 trace.append(normal(exchange(client, step)))
-            assert client.query("SELECT 'the end'").rows == [("the end",)]
+            end = client.query("SELECT 'the end'")
+            assert end.rows == [("the end",)], (port == pg.port, trace, end.messages)
             client.terminate()
         traces.append(trace)
     return traces
