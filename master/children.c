@@ -229,7 +229,7 @@ pgr_children_tick(struct pgr_master *m)
 
 		if (child->pid != 0)
 			watch_heart(m, child);
-		else if (m->now >= child->not_before && !(worker && m->stop_at != 0))
+		else if (m->now >= child->not_before && !(worker && atomic_load(&m->shm.seg->stopping) >= PGR_STOP_GRACEFUL))
 			spawn(m, child);
 	}
 }

@@ -16,6 +16,7 @@
 #include "proto/wire.h"
 
 #define CANCEL_CODE 80877102u
+#define ASK_AGAIN (10 * PGR_USEC_PER_SEC)
 
 static struct pgr_watched *
 watched_get(struct pgr_monitor *m, pgr_slot_id slot)
@@ -60,8 +61,10 @@ fetch(struct pgr_monitor *m, struct pgr_watched *w)
 	}
 	if (w->fd >= 0)
 		return true;
-	if (!w->asked)
+	if (!w->asked || m->now - w->asked_at > ASK_AGAIN) {
 		w->asked = pgr_fdpass_send(m->master, &note, -1) == PGR_OK;
+		w->asked_at = m->now;
+	}
 	return false;
 }
 
@@ -183,7 +186,8 @@ drained(struct pgr_watched *w)
 {
 	char rubbish[16384];
 
-	for (;;) {
+	/* bounded: a server that goes on sending is read on at the next tick */
+	for (int i = 0; i < 64; i++) {
 		ssize_t n = recv(w->fd, rubbish, sizeof(rubbish), 0);
 
 		if (n == 0)
@@ -191,6 +195,7 @@ drained(struct pgr_watched *w)
 		if (n < 0)
 			return errno != EAGAIN && errno != EINTR;
 	}
+	return false;
 }
 
 static void
@@ -249,8 +254,8 @@ pgr_closing_event(struct pgr_monitor *m, struct pgr_watched *w)
 		return;
 	if (pgr_word_state(atomic_load(&slot->word)) == PGR_SLOT_CLOSING)
 		step_and_attend(m, w->slot);
-	else
-		(void)pgr_closing_begin(m, w->slot, PGR_CLOSE_SERVER);
+	else if (pgr_closing_begin(m, w->slot, PGR_CLOSE_SERVER))
+		pgr_places_attend(m, (pgr_pool_id){atomic_load(&slot->pool) % PGR_POOLS_MAX});
 }
 
 static void

@@ -110,6 +110,15 @@ pgr_hosts_start(struct pgr_monitor *m)
 	owner = m;
 	PGR_ASSERT(ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS);
 	PGR_ASSERT(ares_init(&channel) == ARES_SUCCESS);
+	for (uint32_t i = 0; i < atomic_load(&m->shm->seg->hosts_used); i++) {
+		struct pgr_host *host = &m->shm->seg->host[i];
+
+		if (atomic_load(&host->seq) % 2 == 0)
+			continue;
+		atomic_store(&host->addr_count, 0); /* a predecessor died in the middle of a change */
+		atomic_fetch_add(&host->seq, 1);
+		resolve(host);
+	}
 }
 
 uint32_t

@@ -19,6 +19,7 @@ struct pgr_watched {
 	int fd; /* -1: none */
 	uint32_t conn;
 	bool asked;          /* the vault was asked */
+	pgr_usec asked_at;
 	bool ending;         /* Terminate and the end of our side were sent */
 	bool overdue;        /* close_timeout has passed and was logged */
 	pgr_usec since;      /* when closing began */

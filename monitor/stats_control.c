@@ -331,7 +331,7 @@ accept_clients(struct pgr_stats_control *control)
 		control->accept_again = place == NULL;
 		if (place == NULL)
 			return;
-		rc = pgr_sock_accept(control->listener, NULL, &fd, addr, &port, &err);
+		rc = pgr_sock_accept(control->listener, &fd, addr, &port, &err);
 		/* out of descriptors: the next turn tries again */
 		control->accept_again = rc == PGR_FAIL;
 		if (rc != PGR_OK)

@@ -32,7 +32,8 @@ orphaned(pgr_word w)
 	case PGR_SLOT_DIALING:
 		return pgr_word_move(w, PGR_SLOT_CLOSING, PGR_OWNER_NONE, PGR_PIN_NONE);
 	case PGR_SLOT_GIVEN:
-		return pgr_word_move(w, PGR_SLOT_IDLE, PGR_OWNER_NONE, pgr_word_pin(w));
+		return pgr_word_move(w, PGR_SLOT_IDLE, PGR_OWNER_NONE, pgr_word_pin(w)) |
+			(w & PGR_WORD_DIRTY);
 	case PGR_SLOT_ASKED:
 		return pgr_word_move(w, PGR_SLOT_FREE, PGR_OWNER_NONE, PGR_PIN_NONE);
 	case PGR_SLOT_FREE:

@@ -24,9 +24,10 @@ set_int(int fd, int level, int option, int value)
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static void
-set_tcp_options(int fd, const struct pgr_keepalive *keepalive)
+void
+pgr_sock_options(int fd, const struct pgr_keepalive *keepalive)
 {
+	/* on a Unix socket all of these fail, and nothing is missing */
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (keepalive == NULL)
 		return;
@@ -120,8 +121,8 @@ keep_peer(const struct sockaddr_storage *peer, uint8_t ret_addr[16], uint16_t *r
 }
 
 enum pgr_rc
-pgr_sock_accept(int listener, const struct pgr_keepalive *keepalive, int *ret_fd,
-	uint8_t ret_addr[16], uint16_t *ret_port, struct pgr_err *err)
+pgr_sock_accept(int listener, int *ret_fd, uint8_t ret_addr[16], uint16_t *ret_port,
+	struct pgr_err *err)
 {
 	struct sockaddr_storage peer = {0};
 	socklen_t len = sizeof(peer);
@@ -131,8 +132,6 @@ pgr_sock_accept(int listener, const struct pgr_keepalive *keepalive, int *ret_fd
 		return PGR_AGAIN;
 	if (fd < 0)
 		return pgr_err_sys(err, "53000", "cannot accept a connection");
-	if (peer.ss_family != AF_UNIX)
-		set_tcp_options(fd, keepalive);
 	keep_peer(&peer, ret_addr, ret_port);
 	*ret_fd = fd;
 	return PGR_OK;
@@ -147,7 +146,7 @@ pgr_sock_connect(const struct sockaddr *addr, uint32_t len, const struct pgr_kee
 	if (fd < 0)
 		return pgr_err_sys(err, "53000", "cannot create a socket");
 	if (addr->sa_family != AF_UNIX)
-		set_tcp_options(fd, keepalive);
+		pgr_sock_options(fd, keepalive);
 	if (connect(fd, addr, len) == 0) {
 		*ret_fd = fd;
 		return PGR_OK;

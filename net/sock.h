@@ -22,12 +22,15 @@ struct pgr_keepalive {
 PGR_MUST enum pgr_rc pgr_sock_listen(
 	const char *host, uint16_t port, int *ret_fd, struct pgr_err *err);
 
+/* Options for every connection that this listener will take from now on: they inherit them. */
+void pgr_sock_options(int fd, const struct pgr_keepalive *keepalive);
+
 /*
  * Takes one connection; AGAIN: none. FAIL: *err has the errno (EMFILE and its kin among them).
  * The peer's address goes to addr (IPv6 or mapped IPv4; zeroes for a Unix socket) and port.
  */
-PGR_MUST enum pgr_rc pgr_sock_accept(int listener, const struct pgr_keepalive *keepalive,
-	int *ret_fd, uint8_t ret_addr[16], uint16_t *ret_port, struct pgr_err *err);
+PGR_MUST enum pgr_rc pgr_sock_accept(int listener, int *ret_fd, uint8_t ret_addr[16],
+	uint16_t *ret_port, struct pgr_err *err);
 
 /* Starts a connection; its end shows as writable. AGAIN: under way; OK: connected at once. */
 PGR_MUST enum pgr_rc pgr_sock_connect(const struct sockaddr *addr, uint32_t len,

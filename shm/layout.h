@@ -14,7 +14,7 @@
 #define PGR_PROC_STATS 63
 #define PGR_PROCS 64
 #define PGR_POOLS_MAX 16384
-#define PGR_SLOTS_MAX 65536                 /* server connections of all pools together */
+#define PGR_SLOTS_MAX 262144                /* server connections of all pools together */
 #define PGR_CHUNK_SLOTS 16                  /* slots are given to pools in chunks */
 #define PGR_CHUNKS_MAX (PGR_SLOTS_MAX / PGR_CHUNK_SLOTS)
 #define PGR_POOL_CHUNKS 64                  /* so a pool has at most 1024 places */

@@ -118,6 +118,8 @@ wants_more(const struct pgr_pool_view *view, uint32_t k, bool to_dial, uint64_t 
 
 	if (to_dial)
 		supplied += pgr_want_dials(want);
+	else if (k == view->self)
+		supplied = 0; /* what is on its way to us is returned if it comes to nobody */
 	*ret_ticket = pgr_want_ticket(want);
 	return pgr_want_count(want) > supplied &&
 		pgr_proc_is(pgr_shm_proc(view->shm, k), PGR_LIFE_ALIVE);
@@ -152,7 +154,8 @@ take_back(struct pgr_pool *pool, struct pgr_slot *slot, pgr_word given)
 		pgr_word_state(given) == PGR_SLOT_GIVEN ? PGR_SLOT_IDLE : PGR_SLOT_FREE;
 
 	atomic_compare_exchange_strong(
-		&slot->word, &given, pgr_word_move(given, was, PGR_OWNER_NONE, PGR_PIN_NONE));
+		&slot->word, &given,
+		pgr_word_move(given, was, PGR_OWNER_NONE, PGR_PIN_NONE) | (given & PGR_WORD_DIRTY));
 	atomic_fetch_add(&pool->freed, 1);
 }
 
@@ -162,7 +165,7 @@ give(struct pgr_pool_view *view, struct pgr_slot *slot, uint32_t place, pgr_word
 {
 	enum pgr_slot_state offer =
 		pgr_word_state(w) == PGR_SLOT_IDLE ? PGR_SLOT_GIVEN : PGR_SLOT_ASKED;
-	pgr_word given = pgr_word_next(w, offer, k, PGR_PIN_NONE) | (w & 8);
+	pgr_word given = pgr_word_next(w, offer, k, PGR_PIN_NONE) | (w & PGR_WORD_DIRTY);
 
 	if (!atomic_compare_exchange_strong(&slot->word, &w, given))
 		return false;

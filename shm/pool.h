@@ -184,7 +184,7 @@ static inline bool
 pgr_pool_match_needed(const struct pgr_pool_view *view)
 {
 	return view->count <= 1 ||
-		view->full_at != atomic_load_explicit(&view->pool->freed, memory_order_acquire) + 1;
+		view->full_at != atomic_load(&view->pool->freed) + 1;
 }
 
 /* Takes what was given to this worker; *bits and *cursor: 0 at first; again until NONE, then match. */
@@ -210,7 +210,7 @@ bool pgr_pool_transfer(struct pgr_pool_view *view, pgr_slot_id slot);
 static inline bool
 pgr_pool_wanted(const struct pgr_pool_view *view)
 {
-	return atomic_load_explicit(&view->pool->mask, memory_order_relaxed) != 0;
+	return atomic_load(&view->pool->mask) != 0; /* pairs with the mask fetch_or of publish */
 }
 
 #endif

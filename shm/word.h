@@ -28,6 +28,7 @@ enum pgr_slot_state {
 #define PGR_PIN_NONE 0u
 #define PGR_PIN_POISON 255u
 #define PGR_OWNER_NONE 255u
+#define PGR_WORD_DIRTY UINT64_C(8) /* bytes came that nobody has read: read before sending */
 
 typedef uint64_t pgr_word;
 

@@ -151,7 +151,6 @@ enum pgr_rc
 pgr_auth_begin(struct pgr_worker *w, struct pgr_auth *auth, const char *user, struct pgr_out *out,
 	struct pgr_err *err)
 {
-	memset(auth, 0, sizeof(*auth));
 	snprintf(auth->user, sizeof(auth->user), "%.63s", user);
 	load_secrets(w, auth);
 	auth->method = w->config->auth_type;

@@ -383,7 +383,7 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 }
 
 static void
-on_row(struct pgr_server *s)
+on_row(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_reply *head = pgr_replies_head(&s->replies);
 	struct pgr_client *c = client_of(s);
@@ -391,7 +391,7 @@ on_row(struct pgr_server *s)
 	s->cycle.rows = true;
 	if (c != NULL && head != NULL && head->purpose == PGR_PURPOSE_PROBE &&
 		c->pin == PGR_PIN_NONE_REASON)
-		c->pin = s->probe; /* counted when the lease would end */
+		pgr_client_pin(w, c, (enum pgr_pin)s->probing);
 }
 
 /* A CopyInResponse: what was sent behind it up to CopyDone the server takes as part of the COPY. */
@@ -447,7 +447,7 @@ on_header(struct pgr_worker *w, struct pgr_server *s, char type, uint32_t size)
 	s->skip = size;
 	s->skip_forward = forwards(s);
 	if (type == PGR_MSG_DATA_ROW)
-		on_row(s);
+		on_row(w, s);
 	else if (type == PGR_MSG_ROW_DESCRIPTION) {
 		s->cycle.rows = true;
 		if (head_is(s, PGR_REPLY_DESCRIBE))
@@ -594,7 +594,6 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 	}
 	pgr_replies_fini(&s->replies);
 	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = s->stray_sync = false;
-	s->probed = false;
 	s->probe = PGR_PIN_NONE_REASON;
 	s->unnamed_pending = 0;
 	s->status = PGR_TXN_IDLE;
@@ -659,13 +658,13 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 			pgr_front_resume(w, c);
 		return;
 	}
-	if (s->probe != PGR_PIN_NONE_REASON && c->pin == PGR_PIN_NONE_REASON && !s->probed) {
-		s->probed = true; /* the next time we come here it was answered */
+	if (s->probe != PGR_PIN_NONE_REASON && c->pin == PGR_PIN_NONE_REASON) {
+		s->probing = s->probe;
+		s->probe = PGR_PIN_NONE_REASON; /* unless a tag asks again, it is answered next time */
 		probe(w, s);
 		return;
 	}
 	s->probe = PGR_PIN_NONE_REASON;
-	s->probed = false;
 	if (c->pin == PGR_PIN_NONE_REASON)
 		pgr_lease_end(w, s);
 	if (c->stalled || (c->in_len > 0 && c->in_len >= c->in_need))
@@ -727,6 +726,8 @@ pgr_back_query(
 		return PGR_CLOSED;
 	r->ours = true;
 	r->purpose = (uint8_t)purpose;
+	if (w->out.scratch_used + PGR_WIRE_HEADER + len + 1 > PGR_VEC_SCRATCH)
+		(void)pgr_stream_send(&s->io, &w->out);
 	pgr_wire_query(pgr_vec_room(&w->out, PGR_WIRE_HEADER + len + 1), sql, len);
 	if (purpose == PGR_PURPOSE_SETTINGS)
 		return PGR_OK; /* goes out with the client's query */

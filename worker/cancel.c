@@ -52,10 +52,13 @@ pin(struct pgr_worker *w, struct pgr_server *s, uint64_t *ret_generation)
 	struct pgr_slot *slot = pgr_server_slot(w, s);
 	pgr_word word = atomic_load(&slot->word);
 
-	if (!pgr_word_held_by(word, PGR_SLOT_LEASED, w->self) || pgr_word_pin(word) != PGR_PIN_NONE)
+	if (!pgr_word_held_by(word, PGR_SLOT_LEASED, w->self))
 		return false;
 	*ret_generation = pgr_word_generation(word);
-	return atomic_compare_exchange_strong(
+	if (pgr_word_pin(word) == PGR_PIN_POISON)
+		return true; /* nobody leases it again: no stranger can be hit */
+	return pgr_word_pin(word) == PGR_PIN_NONE &&
+		atomic_compare_exchange_strong(
 		&slot->word, &word, pgr_word_move(word, PGR_SLOT_LEASED, w->self, w->self + 1));
 }
 
@@ -73,7 +76,7 @@ unpin(struct pgr_worker *w, struct pgr_cancel *cancel, bool late)
 			return;
 		if (!late)
 			next = pgr_word_make(pgr_word_state(word), pgr_word_owner(word), PGR_PIN_NONE,
-				cancel->generation);
+				       cancel->generation) | (word & PGR_WORD_DIRTY);
 		else if (pgr_word_state(word) == PGR_SLOT_IDLE)
 			next = pgr_word_move(word, PGR_SLOT_CLOSING, PGR_OWNER_NONE, PGR_PIN_NONE);
 		else

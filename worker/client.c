@@ -119,7 +119,7 @@ pgr_client_accept(struct pgr_worker *w, struct pgr_watch *listener)
 		enum pgr_rc rc;
 		int fd;
 
-		rc = pgr_sock_accept(listener->fd, &w->keepalive, &fd, addr, &port, &err);
+		rc = pgr_sock_accept(listener->fd, &fd, addr, &port, &err);
 		if (rc == PGR_FAIL && err.sys_errno == EINVAL)
 			return; /* the master has shut it: pgroute is stopping */
 		if (rc == PGR_FAIL) {
@@ -287,7 +287,8 @@ pgr_client_finish(struct pgr_worker *w, struct pgr_client *c)
 	c->state = PGR_SESSION_CLOSING;
 	c->since = w->now;
 	c->in_len = 0;
-	if (c->io.broken || c->gone) {
+	/* who has said goodbye reads no last words */
+	if (c->io.broken || c->gone || (c->leaving && !pgr_stream_blocked(&c->io))) {
 		pgr_client_drop(w, c);
 		return;
 	}

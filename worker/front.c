@@ -99,7 +99,8 @@ need_server(struct pgr_worker *w, struct pgr_client *c)
 		c->xact_start = w->now;
 	if (c->leg.fresh)
 		pgr_front_begin_lease(w, c);
-	return true;
+	c->unfit = c->leg.server->settings_failed;
+	return !c->unfit;
 }
 
 /*
@@ -827,6 +828,16 @@ exhausted(struct pgr_worker *w, struct pgr_client *c)
 	pgr_client_fatal(w, c, &err);
 }
 
+/* Settings that do not fit into one statement: nothing of the client may run without them. */
+static void
+unfit(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_err err;
+
+	pgr_err_set(&err, "54000", "the settings of this session are too many to be applied");
+	pgr_client_fatal(w, c, &err);
+}
+
 /* Reads once behind what is there already. False: nothing came, or the client has gone. */
 static bool
 read_more(struct pgr_worker *w, struct pgr_client *c, char *buf, size_t cap, size_t *have)
@@ -885,6 +896,8 @@ turn(struct pgr_worker *w, struct pgr_client *c)
 	flush(w, c);
 	if (!keep(c, buf + used, have - used))
 		exhausted(w, c);
+	else if (c->unfit)
+		unfit(w, c);
 	else if (last == FEED_END)
 		pgr_client_finish(w, c);
 	return last == FEED_NEXT || last == FEED_MORE || c->discard == PGR_DISCARD_REQUEST;

@@ -80,6 +80,11 @@ outdated(struct pgr_worker *w, struct pgr_server *s, enum pgr_close_reason *ret_
 		*ret_reason = PGR_CLOSE_CHANGED;
 		return true;
 	}
+	if (slot->place >= atomic_load_explicit(&pool->set.pool_size, memory_order_relaxed) +
+			atomic_load_explicit(&pool->set.reserve_pool_size, memory_order_relaxed)) {
+		*ret_reason = PGR_CLOSE_CHANGED; /* the limit was lowered */
+		return true;
+	}
 	*ret_reason = PGR_CLOSE_LIFETIME;
 	return lifetime != 0 &&
 		w->now - atomic_load_explicit(&slot->born, memory_order_relaxed) > lifetime;
@@ -115,6 +120,7 @@ attach(struct pgr_worker *w, struct pgr_leg *leg, pgr_slot_id id)
 		pgr_pool_return(&leg->pool->view, id, true);
 		return false;
 	}
+	s->unread = dirty;
 	if (pgr_server_fetch(w, s) == PGR_AGAIN) {
 		s->use = PGR_SERVER_LEASED;
 		s->leg = leg;
@@ -129,15 +135,18 @@ attach(struct pgr_worker *w, struct pgr_leg *leg, pgr_slot_id id)
 	return true;
 }
 
-/* What was caught goes to the oldest waiter; with nobody left it is returned. */
-static void
+/*
+ * What was caught goes to the oldest waiter; with nobody left it is returned. False: it was of no use,
+ * and the waiter is back in the queue; others may have seen it empty meanwhile, so match from the start.
+ */
+static bool
 serve_oldest(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 {
 	struct pgr_leg *leg = oldest_waiter(pool);
 
-	if (leg == NULL) {
-		pgr_pool_return(&pool->view, slot, false);
-		return;
+	if (leg == NULL) { /* unread bytes would be forgotten: then it is not used again */
+		pgr_pool_return(&pool->view, slot, pool->view.dirty);
+		return true;
 	}
 	stop_waiting(w, leg);
 	publish(pool);
@@ -150,10 +159,11 @@ serve_oldest(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 		pool->waiters.next->prev = &leg->wait;
 		pool->waiters.next = &leg->wait;
 		publish(pool);
-		return;
+		return false;
 	}
 	if (leg->server != NULL)
 		pgr_list_push(&w->runnable, &leg->run);
+	return true;
 }
 
 static void
@@ -172,10 +182,10 @@ pgr_lease_match(struct pgr_worker *w, struct pgr_wpool *pool)
 	pgr_slot_id slot;
 
 	while ((got = pgr_pool_match(&pool->view, w->now, &cursor, &slot)) != PGR_CATCH_NONE) {
-		if (got == PGR_CATCH_LEASED)
-			serve_oldest(w, pool, slot);
-		else
+		if (got == PGR_CATCH_DIAL)
 			begin_dial(w, pool, slot);
+		else if (!serve_oldest(w, pool, slot))
+			cursor = 0;
 	}
 }
 
@@ -301,7 +311,7 @@ pgr_lease_give_up(struct pgr_worker *w, struct pgr_leg *leg)
 		struct pgr_server *s = w->server[leg->fetching.n];
 
 		detach(w, s);
-		pgr_pool_return(&pool->view, s->slot, false);
+		pgr_pool_return(&pool->view, s->slot, s->unread);
 		pgr_lease_match(w, pool);
 	}
 }
@@ -320,7 +330,8 @@ pgr_lease_end(struct pgr_worker *w, struct pgr_server *s)
 	pgr_stat_add(&pgr_server_slot(w, s)->leases, 1);
 	if (pool->waiting > 0 && pgr_pool_transfer(&pool->view, s->slot)) {
 		pgr_stat_add(&w->stats->transfers, 1);
-		serve_oldest(w, pool, s->slot);
+		if (!serve_oldest(w, pool, s->slot))
+			pgr_lease_match(w, pool);
 		return;
 	}
 	if (pgr_pool_return(&pool->view, s->slot, false) == PGR_RETURN_CLOSING)
@@ -426,7 +437,7 @@ take_mail(struct pgr_worker *w, struct pgr_wpool *pool)
 	while ((got = pgr_pool_take_mail(&pool->view, &bits, &cursor, &slot)) != PGR_CATCH_NONE) {
 		pgr_stat_add(&w->stats->handovers, 1);
 		if (got == PGR_CATCH_LEASED)
-			serve_oldest(w, pool, slot);
+			(void)serve_oldest(w, pool, slot);
 		else
 			begin_dial(w, pool, slot);
 	}

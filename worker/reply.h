@@ -61,7 +61,7 @@ struct pgr_replies {
 	struct pgr_reply few[PGR_REPLIES_FEW];
 };
 
-#define PGR_REPLIES_MOST 65536u /* a client that pipelines more waits */
+#define PGR_REPLIES_MOST 4096u /* a client that pipelines more waits */
 
 void pgr_replies_init(struct pgr_replies *q);
 void pgr_replies_fini(struct pgr_replies *q);

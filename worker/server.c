@@ -111,7 +111,7 @@ let_go(struct pgr_worker *w, struct pgr_server *s)
 	pgr_loop_remove(&w->loop, s->io.fd);
 	s->registered = false;
 	while (pgr_word_state(word) == PGR_SLOT_IDLE && !pgr_word_dirty(word))
-		if (atomic_compare_exchange_weak(&slot->word, &word, word | 8))
+		if (atomic_compare_exchange_weak(&slot->word, &word, word | PGR_WORD_DIRTY))
 			break;
 }
 

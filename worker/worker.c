@@ -36,6 +36,8 @@ use_config(struct pgr_worker *w)
 		.interval = w->config->tcp_keepalive_interval,
 		.count = w->config->tcp_keepalive_count,
 		.user_timeout = w->config->tcp_user_timeout};
+	for (uint32_t i = 0; i < w->listeners; i++)
+		pgr_sock_options(w->listener[i].fd, &w->keepalive);
 }
 
 /* Accepting is balanced: whoever has clearly more clients than the mean leaves it to the others. */

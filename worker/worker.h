@@ -132,7 +132,8 @@ struct pgr_client {
 	uint32_t skip;     /* bytes of a message still to come that go where the header went */
 	bool skip_forward; /* to the server; else they are dropped */
 	bool batch;        /* extended messages without their Sync are under way */
-	bool leaving;      /* Terminate was read: goes when its queries are done */
+	bool leaving;      /* Terminate was read */
+	bool unfit;        /* its settings cannot be applied: the session ends */
 	bool gone;         /* end of stream was read */
 	bool stalled;      /* input waits for the server to catch up */
 	uint8_t discard;   /* enum pgr_discard */
@@ -194,10 +195,11 @@ struct pgr_server {
 	bool told_fatal;   /* the client has had the server's own last words */
 	bool committing;       /* what runs may end a transaction: not to be cancelled on our account */
 	bool settings_failed; /* what we sent ourselves failed: not fit for use */
-	bool probed;           /* the probe was sent */
 	bool refused_block;    /* a transaction was opened in statement mode */
 	char status;           /* of the last ReadyForQuery */
-	uint8_t probe;         /* enum pgr_pin: what must be looked for before the slot is free; 0: nothing */
+	uint8_t probe;   /* enum pgr_pin: what must be looked for before the slot is free; 0: nothing */
+	uint8_t probing; /* the same, of the probe that was sent last */
+	bool unread;     /* leased dirty, and not yet read */
 	struct pgr_cycle cycle;
 	uint32_t unnamed_pending; /* Parse of the unnamed statement in this batch, unanswered */
 	pgr_usec deadline;        /* of settling or dialing; 0: none */

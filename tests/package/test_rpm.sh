@@ -21,7 +21,7 @@ holds() {
 holds '100755 root:root /usr/sbin/pgroute'
 holds '100755 root:root /usr/bin/pgroutectl'
 holds '100640 root:pgroute /etc/pgroute/pgroute\.yaml'
-holds '040750 root:pgroute /etc/pgroute/conf\.d'
+holds '40750 root:pgroute /etc/pgroute/conf\.d'
 holds '100644 root:root /.*/systemd/system/pgroute\.service'
 holds '100644 root:root /.*/systemd/system/pgroute\.socket'
 holds '100644 root:root /.*/man8/pgroute\.8(\.gz)?'
