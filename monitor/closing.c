@@ -113,6 +113,7 @@ ended(struct pgr_monitor *m, struct pgr_watched *w)
 		atomic_compare_exchange_strong(&slot->word, &word,
 			pgr_word_move(word, barred ? PGR_SLOT_BARRED : PGR_SLOT_FREE, PGR_OWNER_NONE,
 				PGR_PIN_NONE));
+	PGR_CRASHPOINT("closing.freed");
 	atomic_fetch_add(&pgr_shm_pool(m->shm, pool)->freed, 1);
 }
 

@@ -73,8 +73,10 @@ sweep_slot(struct pgr_monitor *m, pgr_slot_id id, uint64_t dead)
 			return;
 		if (pgr_word_state(next) == PGR_SLOT_CLOSING)
 			atomic_store(&slot->reason, PGR_CLOSE_OWNER);
-		if (atomic_compare_exchange_strong(&slot->word, &w, next))
+		if (atomic_compare_exchange_strong(&slot->word, &w, next)) {
+			PGR_CRASHPOINT("sweep.slot");
 			w = next;
+		}
 	}
 }
 
@@ -114,6 +116,7 @@ pgr_sweep(struct pgr_monitor *m)
 		}
 		atomic_fetch_add(&pool->freed, 1);
 	}
+	PGR_CRASHPOINT("sweep.scanned");
 	sweep_tokens(m, dead);
 	for (unsigned k = 0; k < PGR_PROCS; k++) {
 		uint32_t was = PGR_LIFE_DEAD;
@@ -121,6 +124,7 @@ pgr_sweep(struct pgr_monitor *m)
 		if (is_dead(dead, k))
 			atomic_compare_exchange_strong(&pgr_shm_proc(m->shm, k)->life, &was, PGR_LIFE_SWEPT);
 	}
+	PGR_CRASHPOINT("sweep.swept");
 	/* the dead may have left pokes undone */
 	for (unsigned k = 0; k < m->shm->seg->workers; k++)
 		pgr_proc_mail_all(m->shm, k);

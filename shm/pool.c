@@ -45,6 +45,7 @@ lease_place(struct pgr_pool_view *view, uint32_t place, pgr_slot_id *ret_slot)
 		!atomic_compare_exchange_strong(
 			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE)))
 		return false;
+	PGR_CRASHPOINT("pool.lease.leased");
 	view->dirty = pgr_word_dirty(w);
 	return true;
 }
@@ -190,6 +191,7 @@ take_for_self(struct pgr_pool_view *view, struct pgr_slot *slot, pgr_word w)
 
 	if (!atomic_compare_exchange_strong(&slot->word, &w, mine))
 		return PGR_CATCH_NONE;
+	PGR_CRASHPOINT("pool.match.caught");
 	view->dirty = pgr_word_dirty(w);
 	return idle ? PGR_CATCH_LEASED : PGR_CATCH_DIAL;
 }
@@ -275,8 +277,10 @@ pgr_pool_take_mail(
 		if ((*bits >> place % PGR_MAIL_BITS & 1) == 0)
 			continue;
 		got = accept_place(view, place, ret_slot);
-		if (got != PGR_CATCH_NONE)
-			return got;
+		if (got == PGR_CATCH_NONE)
+			continue;
+		PGR_CRASHPOINT("pool.mail.accepted");
+		return got;
 	}
 	return PGR_CATCH_NONE;
 }

@@ -35,6 +35,7 @@ pgr_proc_mail(struct pgr_shm *shm, unsigned k, pgr_pool_id pool)
 	uint32_t word = pool.n / 64 % PGR_COUNT_OF(proc->pools_mail);
 
 	atomic_fetch_or(&proc->pools_mail[word], UINT64_C(1) << pool.n % 64);
+	PGR_CRASHPOINT("proc.mail.marked");
 	atomic_fetch_or(&proc->mail_index[word / 64], UINT64_C(1) << word % 64);
 }
 

@@ -303,6 +303,7 @@ come_alive(struct pgr_worker *w)
 		atomic_store(&pool->want[w->self], 0);
 		atomic_fetch_and(&pool->mask, ~(UINT64_C(1) << w->self));
 	}
+	PGR_CRASHPOINT("worker.alive.cleared");
 	pgr_proc_mail_all(w->shm, w->self);
 	atomic_store(&proc->life, PGR_LIFE_ALIVE);
 }

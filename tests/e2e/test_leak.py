@@ -218,7 +218,7 @@ def test_pinned_until_the_end_then_clean(pg, request, pgroute, pin, extended):
     one = pgroute(pg, workers=2, defaults={"pool_size": 2})
     run = (lambda c, sql: c.extended(sql)) if extended else (lambda c, sql: c.query(sql))
     pid = "SELECT pg_backend_pid()"
-    pinned = pin != "set-search-path" or pg.version < 18  # 18 reports search_path, so it is followed instead
+    pinned = pin != "set-search-path" or pg.version == "15"  # 18 reports search_path, so it is followed instead
     others = [wire.Client(one.port).login() for _ in range(3)]
     with wire.Client(one.port).login() as a:
         for sql in doing:
@@ -337,3 +337,55 @@ def test_user_of_psycopg_with_client_encoding(pg, pgroute):
         for _ in range(3):
             assert a.execute("SELECT 'é'::text").fetchone() == ("é",)
             assert b.execute("SELECT '€é'::text").fetchone() == ("€é",)
+
+
+LEFT_BEHIND = {
+    "setting": ("SET work_mem = '77MB'", "SHOW work_mem", "4MB"),
+    "zone": ("SET timezone = 'Asia/Tokyo'", "SHOW timezone", None),
+    "temp-table": ("CREATE TEMP TABLE mine (a int)", "SELECT count(*) FROM pg_class WHERE relname = 'mine'", "0"),
+    "listen": ("LISTEN news", "SELECT count(*) FROM pg_listening_channels()", "0"),
+    "role": ("SET ROLE pg_monitor", "SELECT current_user = session_user", "t"),
+}
+
+
+@pytest.mark.parametrize("how", ["terminate", "reset"])
+@pytest.mark.parametrize("what", LEFT_BEHIND)
+def test_what_a_client_asked_for_as_its_last_word_is_not_left_to_others(pg, pgroute, what, how):
+    doing, look, clean = LEFT_BEHIND[what]
+    setup(pg)
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as other:
+        clean = clean or other.query(look).value()
+        for _ in range(5):
+            client = wire.Client(one.port).login()
+            client.query("SELECT 1")
+            client.send(query(doing), wire.terminate() if how == "terminate" else b"")
+            client.close() if how == "terminate" else client.reset()
+            assert other.query(look).value() == clean
+
+
+def test_a_temporary_table_right_behind_another_table_pins(pg, pgroute):
+    setup(pg)
+    one = pgroute(pg, defaults={"pool_size": 2})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        for turn in range(15):
+            a.send(query(f"CREATE TABLE plain{turn} (a int)"))
+            a.ready()
+            a.send(query(f"CREATE TEMP TABLE mine{turn} (a int)"))
+            a.ready()
+            b.query("SELECT 1")
+            assert a.query(f"SELECT count(*) FROM mine{turn}").value() == "0"
+            assert b.query(f"SELECT count(*) FROM mine{turn}").sqlstates == ["42P01"]
+            a.query(f"DROP TABLE plain{turn}")
+            a.query("DISCARD ALL")
+
+
+def test_a_setting_that_a_vanished_client_had_in_a_transaction_is_not_believed(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 1})
+    for _ in range(3):
+        client = wire.Client(one.port).login()
+        client.query("BEGIN")
+        client.query("SET timezone = 'Asia/Tokyo'")
+        client.reset()
+        with wire.Client(one.port).login(TimeZone="Asia/Tokyo") as other:
+            assert other.query("SHOW timezone").value() == "Asia/Tokyo"

@@ -126,17 +126,29 @@ inline POP(k) {	/* the oldest client of k leaves the FIFO */
 	Q(k, NC - 1) = NOT; nq[k]--; i = 0
 }
 
+#define PUBLISHED(k) if :: k == 0 && TV != NOT && !published -> published = 1; HANDED() :: else fi
+
 inline PUB(k) {
 	d_step { wn[k] = nq[k]; WT(k) = Q(k, 0);
-		RENUMBER()
-		};
+		RENUMBER();
+		if :: mask & BIT(k) -> PUBLISHED(k) :: else fi };
 	if
 	:: nq[k] == 0 -> d_step { mask = mask & ~BIT(k) }
-	:: nq[k] > 0 && !(mask & BIT(k)) -> d_step { mask = mask | BIT(k) }
+	:: nq[k] > 0 && !(mask & BIT(k)) -> d_step { mask = mask | BIT(k); PUBLISHED(k) }
 	:: nq[k] > 0 && (mask & BIT(k))
-	fi;
-	d_step {
-		if :: k == 0 && TV != NOT && !published -> published = 1; HANDED() :: else fi }
+	fi
+}
+
+/* c: the first, the next worker in m */
+inline FIRST(m) {
+	c = 0;
+	do :: c < NW && !(m & BIT(c)) -> c++ :: else -> break od;
+	skip
+}
+inline FOLLOWING(m) {
+	c++;
+	do :: c < NW && !(m & BIT(c)) -> c++ :: else -> break od;
+	skip
 }
 
 #define MAILS(k) ((mail[k] & 1) + ((mail[k] >> 1) & 1))
@@ -150,20 +162,20 @@ inline MATCH(k) {
 		if :: m == 0 -> break :: else fi;
 		if
 		:: d_step { st[s] != IDLE -> s++ }
-		:: d_step { st[s] == IDLE -> best = NONE; BT(k) = NOT; c = 0 };
+		:: d_step { st[s] == IDLE -> best = NONE; BT(k) = NOT; FIRST(m) };
 			do
 			:: c < NW ->
 				d_step {
 					if
-					:: (m & BIT(c)) && wn[c] > (c == k -> 0 : MAILS(c)) && (best == NONE || WT(c) < BT(k)) ->
+					:: wn[c] > (c == k -> 0 : MAILS(c)) && (best == NONE || WT(c) < BT(k)) ->
 						best = c; BT(k) = WT(c)
 					:: else
 					fi;
-					c++ }
+					FOLLOWING(m);
+					if :: c >= NW -> BT(k) = NOT :: else fi }
 			:: else -> break
 			od;
 			c = 0;
-			BT(k) = NOT;
 			if
 			:: best == NONE -> s++
 			:: best == k ->
@@ -235,11 +247,10 @@ end:	do
 #ifdef XFER
 		if
 		:: nq[k] > 0 ->
-			d_step { m = mask };
-			c = 0;
+			d_step { m = mask; FIRST(m) };
 			do
 			:: c < NW ->
-				d_step { if :: (m & BIT(c)) && wn[c] > 0 && WT(c) < LO(k) -> LO(k) = WT(c) :: else fi; c++ }
+				d_step { if :: wn[c] > 0 && WT(c) < LO(k) -> LO(k) = WT(c) :: else fi; FOLLOWING(m) }
 			:: else -> break
 			od;
 			c = 0; m = 0;

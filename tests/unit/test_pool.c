@@ -224,6 +224,7 @@ END_TEST
 START_TEST(test_pool_match_gives_to_the_lowest_ticket_and_pokes_it)
 {
 	begin_idle(1);
+	atomic_store(&pool->places, 1);
 	waits(0, 1, 9);
 	waits(1, 1, 7);
 	waits(2, 1, 8);
