@@ -26,6 +26,7 @@ inherited(struct pgr_master *m)
 
 	for (int i = 0; i < n && m->listeners < PGR_MASTER_LISTENERS; i++)
 		m->listener[m->listeners++] = SD_LISTEN_FDS_START + i;
+	m->inherited = m->listeners > 0;
 #endif
 	return m->listeners;
 }
@@ -121,7 +122,8 @@ void
 pgr_listeners_close(struct pgr_master *m)
 {
 	for (unsigned i = 0; i < m->listeners; i++) {
-		shutdown(m->listener[i], SHUT_RD); /* ends it for all who have it: new clients are refused */
+		if (!m->inherited) /* systemd's stay for its next start */
+			shutdown(m->listener[i], SHUT_RD); /* ends it for all who have it: new clients are refused */
 		close(m->listener[i]);
 	}
 	m->listeners = 0;

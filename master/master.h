@@ -50,6 +50,7 @@ struct pgr_master {
 	int signals; /* signalfd */
 	int listener[PGR_MASTER_LISTENERS];
 	unsigned listeners;
+	bool inherited; /* listener[] came from systemd */
 	int control;
 	int http;
 	uid_t uid; /* that children drop to */

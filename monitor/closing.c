@@ -84,6 +84,7 @@ pgr_closing_begin(struct pgr_monitor *m, pgr_slot_id id, enum pgr_close_reason r
 		!atomic_compare_exchange_strong(&slot->word, &w,
 			pgr_word_move(w, PGR_SLOT_CLOSING, PGR_OWNER_NONE, PGR_PIN_NONE)))
 		return false;
+	PGR_CRASHPOINT("closing.begun");
 	atomic_store(&slot->reason, reason);
 	(void)pgr_closing_step(m, id);
 	return true;

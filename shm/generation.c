@@ -1,7 +1,7 @@
 /*
  * Publication of a configuration: the master copies a finished block into a store that nobody reads
  * and raises the version. Readers pin a version by writing it where the master looks before it
- * reuses the store. tests/model/generation.pml has the proof.
+ * reuses the store.
  */
 #include "shm/generation.h"
 

@@ -83,6 +83,8 @@ static struct actor actor[WORKERS + 1];
 static struct front front[WORKERS][POOLS];
 static _Atomic uint32_t holder[SLOTS]; /* process + 1 */
 static _Atomic uint32_t holders[POOLS];
+static _Atomic bool unclean[SLOTS];   /* of the connection: nobody may lease it any more */
+static _Atomic uint64_t aimed[SLOTS]; /* a cancel is on its way: generation, pinner + 1; 0: none */
 static _Atomic uint32_t turns;
 static _Atomic uint32_t round_now;
 static _Atomic bool stopping;
@@ -178,8 +180,9 @@ pool_of(pgr_slot_id slot)
 	return slot.n / PGR_CHUNK_SLOTS;
 }
 
+/* A lease, or a dial, begins. */
 static void
-hold(pgr_slot_id slot)
+hold(pgr_slot_id slot, bool dial)
 {
 	uint32_t was = atomic_exchange(&holder[slot.n], me->self + 1);
 
@@ -187,13 +190,25 @@ hold(pgr_slot_id slot)
 		fail("slot %u is held by worker %u already", slot.n, was - 1);
 	if (atomic_fetch_add(&holders[pool_of(slot)], 1) >= pool_size[pool_of(slot)])
 		fail("pool %u: more than %u connections in use", pool_of(slot), pool_size[pool_of(slot)]);
+	if (dial) {
+		if (atomic_exchange(&pgr_shm_slot(&shm, slot)->pid, 1) != 0)
+			fail("slot %u is dialed before its connection has ended", slot.n);
+		atomic_store(&aimed[slot.n], 0);
+	}
+	if (atomic_exchange(&unclean[slot.n], true) && !dial)
+		fail("slot %u is leased as the dead or the failed have left it", slot.n);
+	if (atomic_load(&aimed[slot.n]) != 0)
+		fail("slot %u is leased while a cancel is under way", slot.n);
 }
 
+/* A lease or dial ends. clean: others may have the connection. */
 static void
-let_go(pgr_slot_id slot)
+let_go(pgr_slot_id slot, bool clean)
 {
 	uint32_t was;
 
+	if (clean)
+		atomic_store(&unclean[slot.n], false);
 	atomic_fetch_sub(&holders[pool_of(slot)], 1);
 	was = atomic_exchange(&holder[slot.n], 0);
 	if (was != me->self + 1)
@@ -291,7 +306,7 @@ match(struct wpool *pool)
 		got = pgr_pool_match(&pool->view, NOW, &cursor, &slot);
 		if (got == PGR_CATCH_NONE)
 			return;
-		hold(slot);
+		hold(slot, got == PGR_CATCH_DIAL);
 		if (got == PGR_CATCH_LEASED) {
 			judge(pool->view.id.n, &before, oldest, 0);
 			serve_oldest(pool, slot);
@@ -312,7 +327,7 @@ static void
 lease_close(struct wpool *pool, pgr_slot_id slot)
 {
 	COUNT(closed);
-	let_go(slot);
+	let_go(slot, false);
 	(void)pgr_pool_return(&pool->view, slot, true);
 	match(pool);
 }
@@ -323,7 +338,7 @@ attach(struct wpool *pool, pgr_slot_id slot)
 {
 	switch (draw(60)) {
 	case 0:
-		let_go(slot);
+		let_go(slot, false);
 		(void)pgr_pool_return(&pool->view, slot, true);
 		return false;
 	case 1:
@@ -342,7 +357,7 @@ serve_oldest(struct wpool *pool, pgr_slot_id slot)
 	uint64_t ticket;
 
 	if (pool->waiting == 0) {
-		let_go(slot);
+		let_go(slot, true);
 		(void)pgr_pool_return(&pool->view, slot, false);
 		return;
 	}
@@ -363,7 +378,7 @@ want(struct wpool *pool)
 	pgr_slot_id slot;
 
 	while (pgr_pool_lease(&pool->view, &slot)) {
-		hold(slot);
+		hold(slot, false);
 		if (attach(pool, slot)) {
 			COUNT(leased_at_once);
 			return;
@@ -394,6 +409,8 @@ transfer(struct wpool *pool, pgr_slot_id slot)
 		return false;
 	}
 	COUNT(transfers);
+	if (atomic_load(&aimed[slot.n]) != 0)
+		fail("slot %u passes to another client while a cancel is under way", slot.n);
 	judge(p, &before, oldest, UINT64_C(2) * pool_size[p]);
 	return true;
 }
@@ -413,7 +430,7 @@ lease_end(struct wpool *pool, pgr_slot_id slot)
 #endif
 		return;
 	}
-	let_go(slot);
+	let_go(slot, true);
 	(void)pgr_pool_return(&pool->view, slot, false);
 	if (pgr_pool_wanted(&pool->view))
 		match(pool);
@@ -423,7 +440,7 @@ static void
 dialed(struct wpool *pool, pgr_slot_id slot)
 {
 	publish(pool);
-	let_go(slot);
+	let_go(slot, true);
 	(void)pgr_pool_return(&pool->view, slot, false);
 	match(pool);
 }
@@ -445,7 +462,7 @@ take_mail(struct wpool *pool)
 
 	atomic_fetch_add(&front[me->self][pool->view.id.n].moves, 1);
 	while ((got = pgr_pool_take_mail(&pool->view, &bits, &cursor, &slot)) != PGR_CATCH_NONE) {
-		hold(slot);
+		hold(slot, got == PGR_CATCH_DIAL);
 		if (got == PGR_CATCH_LEASED) {
 			COUNT(gifts);
 			serve_oldest(pool, slot);
@@ -460,6 +477,12 @@ take_mail(struct wpool *pool)
 
 /* ---- worker/cancel.c ---- */
 
+static uint64_t
+aim_of(struct pin p)
+{
+	return p.generation << 8 | (me->self + 1);
+}
+
 static void
 pin(struct wpool *pool, pgr_slot_id id)
 {
@@ -470,9 +493,12 @@ pin(struct wpool *pool, pgr_slot_id id)
 		pgr_word_pin(w) != PGR_PIN_NONE)
 		return;
 	pool->pin[pool->pins] = (struct pin){id, pgr_word_generation(w)};
+	atomic_store(&aimed[id.n], aim_of(pool->pin[pool->pins]));
 	if (!atomic_compare_exchange_strong(
-			&slot->word, &w, pgr_word_move(w, PGR_SLOT_LEASED, me->self, me->self + 1)))
+			&slot->word, &w, pgr_word_move(w, PGR_SLOT_LEASED, me->self, me->self + 1))) {
+		atomic_store(&aimed[id.n], 0);
 		return;
+	}
 	pool->pins++;
 	COUNT(pins);
 }
@@ -504,8 +530,11 @@ static void
 cancel_end(struct wpool *pool, uint32_t i)
 {
 	struct pin p = pool->pin[i];
-	bool late = draw(8) == 0;
+	bool late = draw(8) == 0; /* it may still come: the connection has to end */
+	uint64_t aim = aim_of(p);
 
+	if (!late)
+		atomic_compare_exchange_strong(&aimed[p.slot.n], &aim, 0);
 	pool->pin[i] = pool->pin[--pool->pins];
 	unpin(pool, p, late);
 	if (late) {
@@ -592,7 +621,7 @@ bury(unsigned k)
 			atomic_store(&front[k][p].ticket, 0);
 	for (uint32_t s = 0; s < SLOTS; s++)
 		if (atomic_load(&holder[s]) == k + 1)
-			let_go((pgr_slot_id){s});
+			let_go((pgr_slot_id){s}, false);
 	atomic_store(&pgr_shm_proc(&shm, k)->life, PGR_LIFE_DEAD);
 	atomic_store(&shm.seg->died, 1);
 	me->mortal = false; /* the master does not die here */

@@ -96,7 +96,7 @@ START_TEST(test_check_chunks_are_used_once_and_say_so)
 	assert_found(1 + PGR_CHUNK_SLOTS, "chunk 0 is used twice");
 	assert_found(1 + PGR_CHUNK_SLOTS, "pool 1 place 16: slot 0 says pool 0 place 0");
 	atomic_store(&other->chunk[1], PGR_CHUNKS_MAX);
-	assert_found(1, "there is no chunk 4096");
+	assert_found(1, "there is no chunk 16384");
 }
 END_TEST
 
