@@ -83,6 +83,7 @@ unpin(struct pgr_worker *w, struct pgr_cancel *cancel, bool late)
 			next = pgr_word_make(pgr_word_state(word), pgr_word_owner(word), PGR_PIN_POISON,
 				cancel->generation);
 	} while (!atomic_compare_exchange_weak(&slot->word, &word, next));
+	PGR_CRASHPOINT("cancel.unpinned");
 	pgr_lease_match(w, cancel->pool);
 }
 
@@ -126,6 +127,7 @@ pgr_cancel_send(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *f
 	struct pgr_err err;
 
 	if (cancel != NULL && pgr_server_cold(w, s)->key_len > 0 && pin(w, s, &cancel->generation)) {
+		PGR_CRASHPOINT("cancel.pinned");
 		cancel->watch.kind = PGR_WATCH_CANCEL;
 		cancel->watch.fd = -1;
 		cancel->pool = s->pool;

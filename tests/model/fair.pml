@@ -36,11 +36,14 @@
 #ifndef DIST
 #define DIST 1
 #endif
+#ifndef ROUNDS
+#define ROUNDS 0
+#endif
 #ifndef CAP
 #define CAP (BOUND + 2 * NW + 2)
 #endif
 #ifdef XFER
-#define ARRIVE (next < CAP)
+#define ARRIVE (next < CAP && todo > 0)
 #else
 #define ARRIVE true
 #endif
@@ -209,10 +212,16 @@ proctype W(byte k)
 {
 	byte m, i, c, s, t, v, best, bits, nh;
 	bool ok, chg;
+#ifdef XFER
+	byte todo = (ROUNDS -> ROUNDS : 1);
+#endif
 
 end:	do
 	:: !served && nq[k] + nh < (k == 0 -> NC0 : (k == 1 -> NC : NC2)) && ARRIVE ->	/* a client wants a connection */
 		d_step { m = mask };
+#if ROUNDS
+		todo--;
+#endif
 		s = 0;
 		do
 #ifdef MUT_LEASE_IGNORES_QUEUE

@@ -310,11 +310,9 @@ match(struct wpool *pool)
 		if (got == PGR_CATCH_LEASED) {
 			judge(pool->view.id.n, &before, oldest, 0);
 			serve_oldest(pool, slot);
-#ifndef PGR_UNMENDED
 			/* put back: what others returned meanwhile may lie before the cursor */
 			if (pool->waiting > 0 && pool->waiter[0] == oldest)
 				cursor = 0;
-#endif
 		} else {
 			COUNT(dials);
 			pool->dial[pool->dials++] = slot;
@@ -422,12 +420,8 @@ lease_end(struct wpool *pool, pgr_slot_id slot)
 		uint64_t oldest = pool->waiter[0];
 
 		serve_oldest(pool, slot);
-#ifndef PGR_UNMENDED
 		if (pool->waiting > 0 && pool->waiter[0] == oldest)
-			match(pool);
-#else
-		(void)oldest;
-#endif
+			match(pool); /* put back: a place may have become free meanwhile */
 		return;
 	}
 	let_go(slot, true);
@@ -662,6 +656,8 @@ act(struct wpool *pool)
 		slot = pool->lease[i];
 		if (draw(12) == 0)
 			pin(pool, slot);
+		if (draw(3) == 0)
+			return; /* is still at it */
 		take_out(pool->lease, &pool->leases, i);
 		if (draw(30) == 0)
 			lease_close(pool, slot);
@@ -733,9 +729,7 @@ end_of_an_idle_one(struct pgr_monitor *m)
 	if (!pgr_closing_begin(m, slot, PGR_CLOSE_SERVER))
 		return;
 	COUNT(ends_of_idle);
-#ifndef PGR_UNMENDED
 	pgr_places_attend(m, pool);
-#endif
 }
 
 static void
