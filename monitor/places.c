@@ -147,18 +147,48 @@ take_from_another(struct pgr_monitor *m, pgr_pool_id id, const struct census *mi
 	}
 }
 
+static uint32_t
+unmet(const struct census *c)
+{
+	uint32_t coming = c->state[PGR_SLOT_FREE] + c->state[PGR_SLOT_DIALING] + c->state[PGR_SLOT_ASKED];
+
+	return c->want > coming ? c->want - coming : 0;
+}
+
+/* Does a pool of the same database wait longer than this one, in vain? Then the allowance is its. */
+static bool
+another_first(struct pgr_monitor *m, pgr_pool_id id, const struct census *mine)
+{
+	struct pgr_pool *pool = pgr_shm_pool(m->shm, id);
+	uint32_t top = pgr_shm_pools_used(m->shm);
+
+	for (uint32_t n = 0; n < top; n++) {
+		struct pgr_pool *other = pgr_shm_pool(m->shm, (pgr_pool_id){n});
+		struct census c;
+
+		if (n == id.n || atomic_load(&other->state) == PGR_POOL_FREE ||
+			!same_database(pool, other))
+			continue;
+		take_census(m, (pgr_pool_id){n}, &c);
+		if (unmet(&c) > 0 && c.oldest != 0 && (mine->oldest == 0 || c.oldest < mine->oldest))
+			return true;
+	}
+	return false;
+}
+
 /* With a limit over the database: as many places as are waited for, while the allowance lasts. */
 static void
 share_database(struct pgr_monitor *m, pgr_pool_id id, const struct census *c, uint32_t limit)
 {
 	struct pgr_pool *pool = pgr_shm_pool(m->shm, id);
 	uint64_t most = atomic_load(&pool->set.max_db_connections);
-	uint32_t coming = c->state[PGR_SLOT_FREE] + c->state[PGR_SLOT_DIALING] + c->state[PGR_SLOT_ASKED];
 	uint32_t open = open_in_database(m, pool);
 	uint32_t min = (uint32_t)atomic_load(&pool->set.min_pool_size);
-	uint32_t need = c->want > coming ? c->want - coming : 0;
+	uint32_t need = unmet(c);
 	pgr_slot_id slot;
 
+	if (need > 0 && another_first(m, id, c))
+		return; /* its turn comes with the next tick */
 	if (need == 0 && open_places(c) < min)
 		need = min - open_places(c);
 	for (uint32_t p = 0; p < limit; p++) {
