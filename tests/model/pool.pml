@@ -172,7 +172,7 @@ byte proc[NA];
 bool poke[NW + 1];	/* eventfd */
 bool died;		/* master to monitor: somebody died */
 #if STALL
-bool slow[NW];		/* monitor: give k nothing until it clears this; exchanged for 0 by k */
+bool slow[NA];		/* monitor: give k nothing until it clears this; exchanged for 0 by k */
 #endif
 #if BAR
 byte allow = ALLOW;	/* places that may be other than BARRED; configuration, written by the master */
@@ -1034,6 +1034,10 @@ end:	if
 		goto takeback
 #if NS > 1
 	:: d_step { LATE(1) -> w = word[1]; x = 1; if :: !(stopped && OWN(w) == 0) -> backs-- :: else fi };
+		goto takeback
+#endif
+#if NS > 2
+	:: d_step { LATE(2) -> w = word[2]; x = 2; if :: !(stopped && OWN(w) == 0) -> backs-- :: else fi };
 		goto takeback
 #endif
 #endif
