@@ -152,10 +152,14 @@ def _total(path, name, role):
 
 def syscalls(house, report, options):
 	calls = {}
-	for make in house.makers(Shape(traced=True), options.workers):
+	shape = Shape(traced=True)
+	makers = house.makers(shape, options.workers)
+	if max(options.workers) > 1:
+		makers.insert(1, lambda: house.bouncer(shape, max(options.workers)))
+	for make in makers:
 		contestant = make()
 		try:
-			open_pool(contestant, Shape())
+			load.fixed(house, contestant, CLIENTS_SYSCALLS, 50, "simple")  # opens the pool
 			for protocol in options.protocols:
 				report.progress(f"syscalls: {contestant.name}, {protocol}")
 				unable = _unable(contestant, protocol)
@@ -178,7 +182,7 @@ def syscalls(house, report, options):
 	_call_table(report, {key: table for key, table in calls.items() if table})
 	report.beside_base(totals, "system calls")
 	for (name, protocol), total in totals.items():
-		if name.startswith("pgroute"):
+		if name.startswith("pgroute, 1 "):
 			report.bar(
 				f"system calls per transaction, {name}, {protocol}", total, at_most=SYSCALL_BAR
 			)
