@@ -262,7 +262,7 @@ serve(struct pgr_master *m)
 	notify("STOPPING=1");
 	end(m);
 	pgr_log(PGR_LOG_INFO, "stop", "stopped");
-	return 0;
+	return m->status;
 }
 
 int

@@ -61,7 +61,9 @@ struct pgr_master {
 	struct pgr_vault vault;
 	pgr_usec stop_at;  /* when the present stage of stopping ends; 0: not stopping */
 	pgr_usec kill_at;
+	pgr_usec quiet_by; /* when the segment must be clean, all workers having left */
 	bool quit;
+	int status; /* that the program ends with */
 };
 
 /* ---- children.c ---- */

@@ -2,8 +2,11 @@
  * After a death: what belonged to the dead goes to where it is safe. Steps and their order are those
  * of tests/model/pool.pml ("sweep"); each is one compare-and-swap, and all may be repeated.
  */
+#include <string.h>
+
 #include "base/log.h"
 #include "monitor/monitor.h"
+#include "shm/check.h"
 
 /* Who is dead is noted before the scan: only those are swept by it. */
 static uint64_t
@@ -97,6 +100,23 @@ sweep_tokens(struct pgr_monitor *m, uint64_t dead)
 	}
 }
 
+/* Test builds look back at their work: nothing may be left of the dead before they are SWEPT. */
+static void
+look_back(struct pgr_monitor *m, uint64_t dead)
+{
+#ifdef PGR_CRASHPOINTS
+	char text[512];
+	size_t found = pgr_check_swept(m->shm, dead, text, sizeof(text));
+
+	if (found > 0)
+		pgr_log(PGR_LOG_ERROR, "segment.violated", "after a sweep, %zu times, first: %.*s", found,
+			(int)strcspn(text, "\n"), text);
+#else
+	(void)m;
+	(void)dead;
+#endif
+}
+
 void
 pgr_sweep(struct pgr_monitor *m)
 {
@@ -118,6 +138,7 @@ pgr_sweep(struct pgr_monitor *m)
 	}
 	PGR_CRASHPOINT("sweep.scanned");
 	sweep_tokens(m, dead);
+	look_back(m, dead);
 	for (unsigned k = 0; k < PGR_PROCS; k++) {
 		uint32_t was = PGR_LIFE_DEAD;
 

@@ -40,13 +40,21 @@ alive(const struct check *c, unsigned k)
 	return k < PGR_PROCS && pgr_proc_is(pgr_shm_proc(c->shm, k), PGR_LIFE_ALIVE);
 }
 
-/* Nobody has a client, so nobody leases, gives or dials; what was to be closed has ended. */
+/* Shutting down, it has left by itself, with nothing left to do. */
+static bool
+drained(const struct check *c, unsigned k)
+{
+	return atomic_load(&pgr_shm_proc(c->shm, k)->drained) != 0;
+}
+
+/* Nobody has a client, so nobody leases, gives or dials; what is to be closed waits for its server. */
 static void
-check_word(struct check *c, pgr_pool_id id, uint32_t place, pgr_word w)
+check_word(struct check *c, pgr_pool_id id, uint32_t place, pgr_word w, bool deposited)
 {
 	enum pgr_slot_state state = pgr_word_state(w);
+	bool closing = state == PGR_SLOT_CLOSING && deposited;
 
-	if (state != PGR_SLOT_FREE && state != PGR_SLOT_IDLE && state != PGR_SLOT_BARRED)
+	if (state != PGR_SLOT_FREE && state != PGR_SLOT_IDLE && state != PGR_SLOT_BARRED && !closing)
 		violated(c, "pool %u place %u: state %d\n", id.n, place, (int)state);
 	if (pgr_word_owner(w) != PGR_OWNER_NONE)
 		violated(c, "pool %u place %u: owned by process %u, which is %s\n", id.n, place,
@@ -62,12 +70,13 @@ check_place(struct check *c, pgr_pool_id id, struct pgr_pool *pool, uint32_t pla
 	struct pgr_slot *slot = pgr_pool_slot(c->shm, pool, place, &slot_id);
 	pgr_word w = atomic_load(&slot->word);
 	bool closed = pgr_word_state(w) == PGR_SLOT_FREE || pgr_word_state(w) == PGR_SLOT_BARRED;
+	bool deposited = atomic_load(&slot->deposited) != 0;
 
 	if (atomic_load(&slot->pool) != id.n || slot->place != place)
 		violated(c, "pool %u place %u: slot %u says pool %u place %u\n", id.n, place, slot_id.n,
 			atomic_load(&slot->pool), slot->place);
-	check_word(c, id, place, w);
-	if (closed && atomic_load(&slot->deposited) != 0)
+	check_word(c, id, place, w, deposited);
+	if (closed && deposited)
 		violated(c, "pool %u place %u: no connection, but one in the vault\n", id.n, place);
 	if (!closed)
 		++*open;
@@ -127,7 +136,7 @@ check_want(struct check *c, pgr_pool_id id, struct pgr_pool *pool, uint32_t k)
 	if (want != 0)
 		violated(c, "pool %u: worker %u has %u waiters, %u dials\n", id.n, k,
 			pgr_want_count(want), pgr_want_dials(want));
-	if (atomic_load(&pool->mail[k]) != 0)
+	if (alive(c, k) && atomic_load(&pool->mail[k]) != 0)
 		violated(c, "pool %u: worker %u has unread mail\n", id.n, k);
 	if (atomic_load(&pool->clients[k]) != 0)
 		violated(c, "pool %u: worker %u counts %u clients\n", id.n, k,
@@ -147,7 +156,7 @@ check_pool(struct check *c, pgr_pool_id id)
 	if (atomic_load(&pool->mask) >> workers != 0)
 		violated(c, "pool %u: mask bits of workers that do not exist\n", id.n);
 	for (uint32_t k = 0; k < workers; k++)
-		if (alive(c, k))
+		if (alive(c, k) || drained(c, k))
 			check_want(c, id, pool, k);
 	check_places(c, id, pool);
 }
@@ -176,15 +185,16 @@ check_worker(struct check *c, uint32_t k)
 {
 	struct pgr_proc *proc = pgr_shm_proc(c->shm, k);
 
-	if (!alive(c, k))
+	if (pgr_proc_is(proc, PGR_LIFE_DEAD))
+		violated(c, "worker %u: dead and not swept\n", k);
+	if (!alive(c, k) && !drained(c, k))
 		return;
 	check_records(c, k);
 	if (atomic_load(&proc->clients) != 0)
 		violated(c, "worker %u: counts %u clients\n", k, atomic_load(&proc->clients));
 	for (uint32_t i = 0; i < PGR_ASKS; i++)
-		if (atomic_load(&proc->asks[i].state) != PGR_ASK_NONE)
-			violated(c, "worker %u: request %u for a pool is in state %u\n", k, i,
-				atomic_load(&proc->asks[i].state));
+		if (atomic_load(&proc->asks[i].state) == PGR_ASK_POSTED)
+			violated(c, "worker %u: request %u for a pool is not answered\n", k, i);
 }
 
 static void
@@ -199,6 +209,52 @@ check_host(struct check *c, uint32_t h)
 			violated(c, "host %u: login token %u is held by process %u, which is %s\n", h, i,
 				holder - 1, alive(c, holder - 1) ? "alive" : "not alive");
 	}
+}
+
+static bool
+is_of(uint64_t set, unsigned k)
+{
+	return k < PGR_PROCS && (set >> k & 1) != 0;
+}
+
+static void
+check_swept_pool(struct check *c, pgr_pool_id id, uint64_t dead)
+{
+	struct pgr_pool *pool = pgr_shm_pool(c->shm, id);
+	uint32_t places = PGR_MIN(atomic_load(&pool->places), (uint32_t)PGR_PLACES_MAX);
+
+	for (uint32_t p = 0; p < places; p++) {
+		pgr_slot_id slot_id;
+		pgr_word w = atomic_load(&pgr_pool_slot(c->shm, pool, p, &slot_id)->word);
+		enum pgr_slot_state state = pgr_word_state(w);
+
+		if ((state == PGR_SLOT_LEASED || state == PGR_SLOT_DIALING) && is_of(dead, pgr_word_owner(w)))
+			violated(c, "pool %u place %u: state %d of process %u, which is dead and swept\n", id.n,
+				p, (int)state, pgr_word_owner(w));
+		if (pgr_word_pin(w) != PGR_PIN_NONE && is_of(dead, pgr_word_pin(w) - 1))
+			violated(c, "pool %u place %u: pin %u of a process that is dead and swept\n", id.n, p,
+				pgr_word_pin(w));
+	}
+}
+
+size_t
+pgr_check_swept(struct pgr_shm *shm, uint64_t dead, char *text, size_t size)
+{
+	struct check c = {.shm = shm, .text = text, .size = size};
+	uint32_t hosts = PGR_MIN(atomic_load(&shm->seg->hosts_used), (uint32_t)PGR_HOSTS_MAX);
+
+	text[0] = '\0';
+	for (uint32_t n = 0; n < pgr_shm_pools_used(shm); n++)
+		check_swept_pool(&c, (pgr_pool_id){n}, dead);
+	for (uint32_t h = 0; h < hosts; h++)
+		for (uint32_t i = 0; i < PGR_LOGINS_MAX; i++) {
+			uint32_t holder = atomic_load(&shm->seg->host[h].login[i]);
+
+			if (holder != 0 && is_of(dead, holder - 1))
+				violated(&c, "host %u: login token %u of process %u, which is dead and swept\n", h,
+					i, holder - 1);
+		}
+	return c.found;
 }
 
 size_t

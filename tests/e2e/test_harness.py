@@ -4,6 +4,7 @@ import pytest
 from harness import proc, wire
 from harness.fakeserver import FakeServer
 from harness.marks import both_versions
+from harness.pgroute import Pgroute
 from harness.postgres import USERS
 
 ASKED = {"scram-sha-256": 10, "md5": 5, "password": 3, "trust": None}
@@ -61,3 +62,19 @@ def test_backends_are_counted(pg):
             pg.wait_backends(2, "app")
             proc.wait_for(lambda: counting.seen and counting.highest == 2, "the sampler to see both")
     pg.wait_backends(0)
+
+
+@pytest.mark.parametrize("line", ["panic: shm/pool.c:1: assertion failed: x", "[master] segment.violated: pool 0 place 0: state 4",
+                                  "==1==ERROR: AddressSanitizer: heap-use-after-free", "x.c:1:2: runtime error: shift"])
+def test_trouble_in_the_log_is_noticed(line):
+    one = Pgroute({})
+    try:
+        one.log.write_text("[master] start: serves\n")
+        one.check_log()
+        one.log.write_text(f"[master] start: serves\n{line}\n")
+        with pytest.raises(AssertionError, match="trouble in pgroute's log"):
+            one.check_log()
+        one.allow("start|segment|panic|Address|shift")
+        one.check_log()
+    finally:
+        one.close()

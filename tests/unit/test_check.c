@@ -58,12 +58,28 @@ START_TEST(test_check_places_in_use_are_found)
 }
 END_TEST
 
+START_TEST(test_check_closing_waits_for_its_server)
+{
+	pgr_slot_id slot;
+
+	begin();
+	shm_set_word(&shm, id, 2, pgr_word_make(PGR_SLOT_CLOSING, PGR_OWNER_NONE, PGR_PIN_NONE, 9));
+	atomic_store(&pgr_pool_slot(&shm, pool, 2, &slot)->deposited, 1);
+	ck_assert_msg(check() == 0, "%s", text);
+	shm_set_word(&shm, id, 2, pgr_word_make(PGR_SLOT_CLOSING, 1, PGR_PIN_NONE, 9));
+	assert_found(1, "owned by process 1");
+}
+END_TEST
+
 START_TEST(test_check_owners_and_pins_are_found)
 {
 	begin();
 	shm_set_word(&shm, id, 2, pgr_word_make(PGR_SLOT_IDLE, 1, PGR_PIN_NONE, 9));
 	assert_found(1, "owned by process 1, which is alive");
 	atomic_store(&pgr_shm_proc(&shm, 1)->life, PGR_LIFE_DEAD);
+	assert_found(2, "owned by process 1, which is not alive");
+	assert_found(2, "worker 1: dead and not swept");
+	atomic_store(&pgr_shm_proc(&shm, 1)->life, PGR_LIFE_SWEPT);
 	assert_found(1, "owned by process 1, which is not alive");
 	shm_set_word(&shm, id, 2, pgr_word_make(PGR_SLOT_IDLE, PGR_OWNER_NONE, 2, 9));
 	assert_found(1, "pin 2");
@@ -115,6 +131,49 @@ START_TEST(test_check_waiters_are_found_of_the_living_only)
 	ck_assert_msg(check() == 0, "%s", text);
 	atomic_store(&pool->mask, 4);
 	assert_found(1, "workers that do not exist");
+}
+END_TEST
+
+/* One that was killed leaves its books to its successor; one that left by itself has closed them. */
+START_TEST(test_check_books_of_those_that_left_are_checked_but_for_their_mail)
+{
+	struct pgr_proc *proc;
+
+	begin();
+	proc = pgr_shm_proc(&shm, 1);
+	atomic_store(&proc->life, PGR_LIFE_SWEPT);
+	atomic_store(&pool->mail[1], UINT64_MAX);
+	atomic_store(&pool->clients[1], 1);
+	atomic_store(&proc->clients, 1);
+	ck_assert_msg(check() == 0, "%s", text);
+	atomic_store(&proc->drained, 1);
+	assert_found(2, "pool 0: worker 1 counts 1 clients");
+	assert_found(2, "worker 1: counts 1 clients");
+}
+END_TEST
+
+static size_t
+check_swept(uint64_t dead)
+{
+	return pgr_check_swept(&shm, dead, text, sizeof(text));
+}
+
+START_TEST(test_check_swept_finds_what_belongs_to_the_dead_alone)
+{
+	begin();
+	shm_set_word(&shm, id, 0, pgr_word_make(PGR_SLOT_LEASED, 1, PGR_PIN_NONE, 9));
+	shm_set_word(&shm, id, 1, pgr_word_make(PGR_SLOT_LEASED, 0, 2, 9));
+	shm_set_word(&shm, id, 2, pgr_word_make(PGR_SLOT_GIVEN, 1, PGR_PIN_NONE, 9));
+	shm_set_word(&shm, id, 3, pgr_word_make(PGR_SLOT_LEASED, 0, PGR_PIN_POISON, 9));
+	atomic_store(&shm.seg->host[0].login[9], 2);
+	ck_assert_uint_eq(check_swept(UINT64_C(1) << PGR_PROC_MONITOR), 0);
+	ck_assert_str_eq(text, "");
+	ck_assert_uint_eq(check_swept(2), 3);
+	ck_assert_str_eq(text, "pool 0 place 0: state 4 of process 1, which is dead and swept\n"
+		"pool 0 place 1: pin 2 of a process that is dead and swept\n"
+		"host 0: login token 9 of process 1, which is dead and swept\n");
+	shm_set_word(&shm, id, 0, pgr_word_make(PGR_SLOT_DIALING, 1, PGR_PIN_NONE, 9));
+	ck_assert_uint_eq(check_swept(2), 3);
 }
 END_TEST
 
@@ -173,9 +232,11 @@ START_TEST(test_check_damaged_counts_are_described_not_followed)
 END_TEST
 
 UNIT_MAIN("check", test_check_quiet_segment_is_clean, test_check_places_in_use_are_found,
-	test_check_owners_and_pins_are_found, test_check_limits_are_checked,
+	test_check_closing_waits_for_its_server, test_check_owners_and_pins_are_found, test_check_limits_are_checked,
 	test_check_chunks_are_used_once_and_say_so,
 	test_check_waiters_are_found_of_the_living_only,
+	test_check_books_of_those_that_left_are_checked_but_for_their_mail,
+	test_check_swept_finds_what_belongs_to_the_dead_alone,
 	test_check_mail_clients_records_asks_and_tokens_are_found,
 	test_check_connection_left_in_the_vault_is_found, test_check_text_is_cut_to_its_room,
 	test_check_damaged_counts_are_described_not_followed)

@@ -1,7 +1,8 @@
 """One pgroute under test: its configuration, its processes, and what must hold when it ends.
 
 start() runs `pgroute -c FILE` in the foreground and returns when it serves. close() ends it with SIGTERM and fails the test
-when the exit code is not 0, a process is left, or the log shows a sanitizer's report or a panic; so every test asserts that.
+when the exit code is not 0, a process is left, or the log shows a sanitizer's report, a panic or a segment that was not clean
+after the last client (builds with crash points look); so every test asserts that.
 """
 import copy
 import json
@@ -20,7 +21,7 @@ from . import proc
 from .postgres import DATABASES, USERS, password_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-TROUBLE = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error|UndefinedBehavior|panic", re.I)
+TROUBLE = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error|UndefinedBehavior|panic|segment\.violated", re.I)
 PLAIN = "release"  # for what a sanitizer's allocator would falsify: it keeps freed memory for a while
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_stack_use_after_return=1:handle_abort=1",
