@@ -5,6 +5,7 @@ Used by postgres.py and pgroute.py. Nothing here sleeps for a guess: waits are o
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -112,10 +113,11 @@ def children(pid):
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                fields = pathlib.Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                with open(f"/proc/{entry}/stat") as file:
+                    letter, parent = file.read().rpartition(")")[2].split(maxsplit=2)[:2]
             except OSError:
                 continue
-            if int(fields[1]) == pid and fields[0] not in "ZX":
+            if int(parent) == pid and letter not in "ZX":
                 found.append(int(entry))
     return sorted(found)
 
@@ -137,12 +139,9 @@ def open_files(pid):
 
 def inode_of(local_port, remote_port):
     """The inode of the accepting side of a TCP connection on 127.0.0.1, None when it is not there."""
-    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        ports = [int(address.split(":")[1], 16) for address in fields[1:3]]
-        if ports == [local_port, remote_port]:
-            return fields[9] if fields[9] != "0" else None
-    return None
+    table = pathlib.Path("/proc/net/tcp").read_text()
+    found = re.search(rf":{local_port:04X} \w+:{remote_port:04X} (?:\S+ +){{6}}(\d+)", table)
+    return found.group(1) if found and found.group(1) != "0" else None
 
 
 def holds(pid, inode):
