@@ -144,7 +144,8 @@ class Stage:
 		self.folder = tempfile.mkdtemp(prefix="pgroute-bench-")
 		self._owner = self._unprivileged()
 		self._environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-		self._environment.update(LC_ALL="C", HOME=self.folder)
+		# the unprivileged user may not write where our own temporary files go
+		self._environment.update(LC_ALL="C", HOME=self.folder, TMPDIR=self.folder)
 		os.chmod(self.folder, 0o755)
 		self.give(self.folder)
 		hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
