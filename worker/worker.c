@@ -118,6 +118,7 @@ serve(struct pgr_worker *w, const struct epoll_event *ev)
 		break;
 	case PGR_WATCH_LISTENER:
 		if (w->accepting) {
+			PGR_CRASHPOINT("worker.accept.woken");
 			pgr_client_accept(w, watch);
 			set_accepting(w, should_accept(w));
 		}
@@ -126,6 +127,21 @@ serve(struct pgr_worker *w, const struct epoll_event *ev)
 		pgr_cancel_event(w, watch);
 		break;
 	}
+}
+
+/*
+ * EPOLLEXCLUSIVE wakes one worker for a new connection. Did that one die before it accepted, then nobody
+ * else was told: while a worker is away the others look by themselves.
+ */
+static void
+accept_for_the_dead(struct pgr_worker *w)
+{
+	bool all = true;
+
+	for (uint32_t k = 0; k < w->shm->seg->workers; k++)
+		all = all && pgr_proc_is(pgr_shm_proc(w->shm, k), PGR_LIFE_ALIVE);
+	for (uint32_t i = 0; i < w->listeners && !all && w->accepting; i++)
+		pgr_client_accept(w, &w->listener[i]);
 }
 
 /* Legs that got what they waited for. */
@@ -154,6 +170,7 @@ tick(struct pgr_worker *w)
 	pgr_client_tick(w);
 	pgr_cancel_tick(w);
 	set_accepting(w, should_accept(w));
+	accept_for_the_dead(w);
 	if (atomic_load(&w->shm->seg->stopping) >= PGR_STOP_GRACEFUL)
 		pgr_client_dismiss(w, atomic_load(&w->shm->seg->stopping) == PGR_STOP_FAST);
 	atomic_store(&w->stats->suspects, pgr_panic_suspects());

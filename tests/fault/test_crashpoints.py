@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from harness import proc
+from harness import proc, wire
 from harness.pgroute import ROOT
 from under_load import PATIENCE, Load, all_there, assert_serves, assert_whole, deaths, never_above, wait_deaths
 
-SIZE, WORKERS, CLIENTS, KILLS = 3, 2, 12, 3
+SIZE, WORKERS, CLIENTS, KILLS = 3, 2, 9, 3
 SEED = int(os.environ.get("PGR_SEED") or time.time())
 POINT = re.compile(r'PGR_CRASHPOINT\("([^"]+)"\)')
 # passed only when another process has died
@@ -102,3 +102,21 @@ def test_b66_death_at(pg, pgroute, trap, name):
                     load.go_on(2)
                     proc.wait_for(lambda: all_there(one), "all processes to run again", timeout=PATIENCE)
         assert_whole(one, pg, SIZE)
+
+
+@pytest.mark.parametrize("trap", ["worker.accept.woken"], indirect=True)
+def test_b66_connection_that_only_the_dead_was_told_of_is_accepted_by_another(pg, pgroute, trap):
+    one = pgroute(pg, workers=2)
+    alone = False
+    for _ in range(8):  # the next worker comes later each time: once later than the living one looks
+        before = len(deaths(one))
+        trap.arm()
+        with wire.Client(one.port) as client:
+            wait_deaths(one, before + 1)
+            client.login()
+            alone = len(one.pids("worker")) == 1
+            client.terminate()
+        proc.wait_for(lambda: all_there(one), "all processes to run again")
+        if alone:
+            break
+    assert alone, "it was always the next worker that accepted"
