@@ -102,7 +102,7 @@ undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 
 	if (r->kind == PGR_REPLY_PARSE && r->unnamed && s->unnamed_pending > 0)
 		s->unnamed_pending--;
-	if (c != NULL && r->named != NULL &&
+	if (c != NULL && r->named != NULL && !r->ours &&
 		(r->kind == PGR_REPLY_PARSE || r->kind == PGR_REPLY_LOCAL_PARSE))
 		pgr_names_remove(w->statements, c->names, r->named);
 	if (c != NULL && r->named != NULL && r->kind == PGR_REPLY_LOCAL_CLOSE)
@@ -121,18 +121,13 @@ drop_to_sync(struct pgr_worker *w, struct pgr_server *s)
 	s->skipping = r == NULL;
 }
 
-/* The name that the client gave to the statement that the server calls pgr_...; NULL: not in msg. */
+/* Where msg has the server's name of the statement that the message at the head is about; or NULL. */
 static const char *
-find_our_name(struct pgr_client *c, const char *msg, const char **ret_at)
+find_our_name(struct pgr_server *s, const char *msg)
 {
-	char name[PGR_STATEMENT_NAME + 1] = {0};
-	const char *at = strstr(msg, PGR_STATEMENT_PREFIX);
+	const struct pgr_reply *head = pgr_replies_head(&s->replies);
 
-	if (c == NULL || at == NULL || strlen(at) < PGR_STATEMENT_NAME)
-		return NULL;
-	memcpy(name, at, PGR_STATEMENT_NAME);
-	*ret_at = at;
-	return pgr_names_reverse(c->names, name);
+	return head != NULL && head->named != NULL ? strstr(msg, head->named->statement->name) : NULL;
 }
 
 /* Passes on an ErrorResponse with the server's name of a statement replaced by the client's. */
@@ -141,7 +136,6 @@ pass_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 {
 	struct pgr_error e;
 	const char *at;
-	const char *theirs;
 	struct pgr_out out;
 	char text[2048];
 	char code;
@@ -150,8 +144,8 @@ pass_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 	size_t begun;
 
 	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
-	theirs = size < sizeof(text) ? find_our_name(client_of(s), e.message, &at) : NULL;
-	if (theirs == NULL) {
+	at = size < sizeof(text) ? find_our_name(s, e.message) : NULL;
+	if (at == NULL) {
 		pgr_vec_add(&w->out, p, size);
 		return;
 	}
@@ -161,7 +155,7 @@ pass_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 		pgr_out_byte(&out, code);
 		if (code == 'M') {
 			pgr_out_bytes(&out, e.message, (size_t)(at - e.message));
-			pgr_out_text(&out, theirs);
+			pgr_out_text(&out, pgr_replies_head(&s->replies)->named->name);
 			value = at + PGR_STATEMENT_NAME;
 		}
 		pgr_out_string(&out, value);

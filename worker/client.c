@@ -333,6 +333,8 @@ pgr_client_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events)
 		c->io.readable = true;
 	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
 		c->io.hangup = true;
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+		c->io.broken = true; /* reset: what it has sent may still be read */
 	switch (c->state) {
 	case PGR_SESSION_STARTUP:
 	case PGR_SESSION_AUTH:
@@ -391,6 +393,8 @@ check_ready(struct pgr_worker *w, struct pgr_client *c)
 	else if (atomic_load_explicit(&pool->state, memory_order_relaxed) == PGR_POOL_DRAINING &&
 		s == NULL && !pgr_leg_waits(&c->leg))
 		expire(w, c, "57P01", "removal of its database or user from the configuration");
+	else
+		(void)pgr_front_check_peer(w, c); /* its last event may have come before its input had to wait */
 }
 
 static void

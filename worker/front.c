@@ -139,6 +139,16 @@ expect(struct pgr_client *c, enum pgr_reply_kind kind)
 	return &nothing;
 }
 
+/* The same for a message about a statement that the client has named: so errors are to name it. */
+static void
+expect_named(struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_named *named)
+{
+	struct pgr_reply *r = expect(c, kind);
+
+	if (named != NULL && r->kind != PGR_REPLY_NONE)
+		r->named = pgr_named_ref(named);
+}
+
 /* The whole message streams to the server, as it is. */
 static void
 forward(struct pgr_client *c, uint32_t size)
@@ -162,10 +172,10 @@ send_close(struct pgr_worker *w, struct pgr_client *c, struct pgr_hash128 hash, 
 	memcpy(body + 1, name, len + 1);
 }
 
-/* Parse of a named statement, on our account or a client's (named != NULL). */
+/* Parse of a named statement, on our account or a client's; named: what the client calls it, or NULL. */
 static void
 send_parse(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st,
-	struct pgr_named *named)
+	struct pgr_named *named, bool ours)
 {
 	struct pgr_reply *r = expect(c, PGR_REPLY_PARSE);
 	char *body = pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER + PGR_STATEMENT_NAME + 1),
@@ -175,7 +185,7 @@ send_parse(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st,
 	pgr_vec_add(&w->out, st->tail, st->tail_len);
 	if (r->kind == PGR_REPLY_NONE)
 		return;
-	r->ours = named == NULL;
+	r->ours = ours;
 	r->hash = st->hash;
 	r->statement = pgr_statement_ref(st); /* its text may be sent from where it lies */
 	r->named = named != NULL ? pgr_named_ref(named) : NULL;
@@ -274,7 +284,7 @@ ensure_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statemen
 	if (c->leg.server->skipping || statement_there(w, c, st))
 		return;
 	evict(w, c);
-	send_parse(w, c, st, NULL);
+	send_parse(w, c, st, NULL, true);
 }
 
 static void
@@ -383,11 +393,11 @@ on_function_call(
 
 /* Parse of a name that the client has: let the server say what it says to a second Parse. */
 static enum feed
-parse_duplicate(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
+parse_duplicate(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named)
 {
-	ensure_statement(w, c, st);
+	ensure_statement(w, c, named->statement);
 	c->leg.server->batch = true;
-	send_parse(w, c, st, NULL);
+	send_parse(w, c, named->statement, named, true);
 	return FEED_NEXT;
 }
 
@@ -426,7 +436,7 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 		return FEED_NEXT;
 	}
 	if (named != NULL)
-		return parse_duplicate(w, c, named->statement);
+		return parse_duplicate(w, c, named);
 	st = pgr_statements_get(w->statements, tail, tail_len);
 	named = st != NULL ? pgr_names_add(&c->names, name, name_len, st) : NULL;
 	if (named == NULL)
@@ -435,7 +445,7 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 		expect(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
 	} else {
 		evict(w, c);
-		send_parse(w, c, st, named);
+		send_parse(w, c, st, named, false);
 	}
 	s->batch = true;
 	return FEED_NEXT;
@@ -471,9 +481,9 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	return FEED_NEXT;
 }
 
-/* The server's name of the client's statement, seen to be there; NULL: the client has none such. */
-static const char *
-server_name(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
+/* The client's statement, seen to be on the server; NULL: the client has none such. */
+static struct pgr_named *
+find_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
 {
 	struct pgr_named *named = tracks_statements(c) ? pgr_names_find(c->names, name, len) : NULL;
 
@@ -481,7 +491,7 @@ server_name(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 		return NULL;
 	ensure_statement(w, c, named->statement);
 	note_commit(w, c, named->statement->tail, named->statement->tail + named->statement->tail_len);
-	return named->statement->name;
+	return named;
 }
 
 static enum feed
@@ -492,7 +502,7 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	ptrdiff_t portal_len = pgr_wire_string(portal, end);
 	const char *name = portal + portal_len + 1;
 	ptrdiff_t name_len = portal_len < 0 ? -1 : pgr_wire_string(name, end);
-	const char *theirs = NULL;
+	struct pgr_named *named = NULL;
 	uint32_t used;
 
 	if (name_len < 0) {
@@ -506,10 +516,10 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	if (name_len == 0)
 		ensure_unnamed(w, c);
 	else
-		theirs = server_name(w, c, name, (size_t)name_len);
-	(void)expect(c, PGR_REPLY_BIND);
+		named = find_named(w, c, name, (size_t)name_len);
+	expect_named(c, PGR_REPLY_BIND, named);
 	c->leg.server->batch = true;
-	if (theirs == NULL) {
+	if (named == NULL) {
 		forward(c, size);
 		return FEED_NEXT;
 	}
@@ -517,7 +527,7 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_BIND,
 		size - PGR_WIRE_HEADER - (size_t)name_len + PGR_STATEMENT_NAME);
 	pgr_vec_add(&w->out, portal, (size_t)portal_len + 1);
-	pgr_vec_add(&w->out, theirs, PGR_STATEMENT_NAME + 1);
+	pgr_vec_add(&w->out, named->statement->name, PGR_STATEMENT_NAME + 1);
 	c->skip = size - used;
 	c->skip_forward = true;
 	c->in_used = used;
@@ -543,7 +553,7 @@ on_describe_or_close(
 {
 	const char *name = p + PGR_WIRE_HEADER + 1;
 	bool closes = p[0] == PGR_MSG_CLOSE;
-	const char *theirs = NULL;
+	struct pgr_named *named = NULL;
 	ptrdiff_t len;
 	bool statement;
 
@@ -565,15 +575,15 @@ on_describe_or_close(
 	if (statement && !closes && len == 0)
 		ensure_unnamed(w, c);
 	else if (statement && !closes)
-		theirs = server_name(w, c, name, (size_t)len);
-	(void)expect(c, closes ? PGR_REPLY_CLOSE : PGR_REPLY_DESCRIBE);
-	if (theirs == NULL) {
+		named = find_named(w, c, name, (size_t)len);
+	expect_named(c, closes ? PGR_REPLY_CLOSE : PGR_REPLY_DESCRIBE, named);
+	if (named == NULL) {
 		pgr_vec_add(&w->out, p, size);
 		return FEED_NEXT;
 	}
 	pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER), p[0], 1 + PGR_STATEMENT_NAME + 1);
 	pgr_vec_add(&w->out, p + PGR_WIRE_HEADER, 1);
-	pgr_vec_add(&w->out, theirs, PGR_STATEMENT_NAME + 1);
+	pgr_vec_add(&w->out, named->statement->name, PGR_STATEMENT_NAME + 1);
 	return FEED_NEXT;
 }
 
@@ -919,8 +929,8 @@ pgr_front_resume(struct pgr_worker *w, struct pgr_client *c)
 }
 
 /*
- * The peer of a waiting client has closed. With a Terminate behind its last request that is still to
- * be done, as a server would do it; without one it has vanished.
+ * The peer of a client whose input waits has closed. With a Terminate behind its last request that is
+ * still to be done, as a server would do it; without one it has vanished.
  */
 static bool
 ends_politely(struct pgr_worker *w, struct pgr_client *c)
@@ -930,13 +940,27 @@ ends_politely(struct pgr_worker *w, struct pgr_client *c)
 	size_t n;
 
 	while (rc == PGR_OK && c->in_len < PGR_BUFFER) {
-		memcpy(w->buffer, c->in, c->in_len);
+		if (c->in_len > 0)
+			memcpy(w->buffer, c->in, c->in_len);
 		rc = pgr_stream_read(&c->io, w->buffer + c->in_len, PGR_BUFFER - c->in_len, &n);
 		if (rc == PGR_OK && !keep(c, w->buffer, c->in_len + n))
 			return false;
 	}
+	if (rc == PGR_OK) /* more than we hold: what stands at its end is not known */
+		return !c->io.broken;
+	c->io.readable = true; /* no event tells of the end again: who has used up the input reads it */
 	return rc != PGR_CLOSED || (c->in_len >= sizeof(terminate) &&
 		memcmp(c->in + c->in_len - sizeof(terminate), terminate, sizeof(terminate)) == 0);
+}
+
+bool
+pgr_front_check_peer(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (!c->io.hangup || !(c->stalled || pgr_leg_waits(&c->leg)) || ends_politely(w, c))
+		return true;
+	c->gone = true;
+	pgr_client_drop(w, c);
+	return false;
 }
 
 void
@@ -953,12 +977,7 @@ pgr_front_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events)
 		if (c->leg.server != NULL && c->leg.server->io.readable)
 			pgr_back_run(w, c->leg.server);
 	}
-	if (c->io.hangup && pgr_leg_waits(&c->leg) && !ends_politely(w, c)) {
-		c->gone = true;
-		pgr_client_drop(w, c);
-		return;
-	}
-	if (c->state == PGR_SESSION_READY && c->io.readable && !c->stalled)
+	if (c->state == PGR_SESSION_READY && pgr_front_check_peer(w, c) && c->io.readable && !c->stalled)
 		pgr_front_resume(w, c);
 }
 

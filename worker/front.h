@@ -9,6 +9,9 @@
 /* An event on the socket of a client that is logged in. */
 void pgr_front_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events);
 
+/* Has the peer of a client whose input waits vanished? False: it has, and so has the client. */
+bool pgr_front_check_peer(struct pgr_worker *w, struct pgr_client *c);
+
 /* What made the client's input wait has gone: goes on with it. */
 void pgr_front_resume(struct pgr_worker *w, struct pgr_client *c);
 

@@ -46,7 +46,7 @@ struct pgr_reply {
 	uint32_t batch;                  /* number of the batch (up to its Sync) that it belongs to */
 	struct pgr_hash128 hash;         /* PARSE, CLOSE of ours: of the named statement; else zero */
 	struct pgr_statement *statement; /* PARSE: what it prepares */
-	struct pgr_named *named;         /* PARSE, LOCAL_*: the client's name for it */
+	struct pgr_named *named;         /* the client's name for the statement that it is about */
 };
 
 #define PGR_REPLIES_FEW 8

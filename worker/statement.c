@@ -280,17 +280,6 @@ pgr_names_clear(struct pgr_statements *all, struct pgr_names **names)
 	*names = NULL;
 }
 
-const char *
-pgr_names_reverse(const struct pgr_names *names, const char *server_name)
-{
-	if (names == NULL)
-		return NULL;
-	for (uint32_t i = 0; i < names->cap; i++)
-		if (names->cell[i] != NULL && strcmp(names->cell[i]->statement->name, server_name) == 0)
-			return names->cell[i]->name;
-	return NULL;
-}
-
 struct pgr_named *
 pgr_named_ref(struct pgr_named *named)
 {

@@ -64,9 +64,6 @@ void pgr_names_restore(struct pgr_names **names, struct pgr_named *named);
 void pgr_names_remove(struct pgr_statements *all, struct pgr_names *names, struct pgr_named *named);
 void pgr_names_clear(struct pgr_statements *all, struct pgr_names **names);
 
-/* The name under which this client knows the statement called server_name; NULL: none. */
-const char *pgr_names_reverse(const struct pgr_names *names, const char *server_name);
-
 struct pgr_named *pgr_named_ref(struct pgr_named *named);
 void pgr_named_unref(struct pgr_statements *all, struct pgr_named *named);
 
