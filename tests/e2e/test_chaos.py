@@ -41,7 +41,7 @@ def test_b1_b3_clients_that_do_anything_and_vanish_anywhere(pg, pgroute):
     one = pgroute(pg, workers=2, defaults={"pool_size": 2, "prepared_statements": 10})
     workers = one.pids("worker")
     with pg.counting("app") as backends:
-        with chaos.Chaos(one, 12, amount(900, 200_000)):
+        with chaos.Chaos(one, 12, amount(1500, 200_000)):
             pass
         at_rest(one, pg, 2)
     assert backends.highest <= 2
@@ -76,7 +76,7 @@ def test_b7_b35_b66_the_same_while_processes_are_killed(pg, pgroute):
     one = pgroute(pg, workers=3, defaults={"pool_size": 4})
     dice, victims = scale.dice("strikes"), {}
     with pg.counting("app") as backends:
-        with chaos.Chaos(one, 12, amount(500, 200_000), kills=True) as crowd:
+        with chaos.Chaos(one, 12, amount(800, 100_000), kills=True) as crowd:
             while crowd.running():
                 time.sleep(dice.random() * 0.3)
                 strike(one, pg, dice, victims)

@@ -1,5 +1,7 @@
 """The pool: limits over all workers, who waits, who is served, what becomes of connections. (F1 F17 F25 F32 B1 B2 B26-B31 B34
 B35 B60)"""
+import os
+import signal
 import threading
 
 import psycopg
@@ -9,7 +11,8 @@ from harness import fakeserver as fs
 from harness import proc, wire
 from harness.load import Crowd, check_nonce
 from harness.marks import both_versions
-from harness.pgroute import server
+from harness.pgroute import PLAIN, server
+from harness.scale import amount
 from harness.wire import bind, execute, parse, query, sync
 
 
@@ -152,6 +155,26 @@ def test_b31_a_hanging_login_blocks_nobody(fake, pgroute):
     release.set()
 
 
+@pytest.mark.parametrize("hanging", [(1, 2, 3), (2, 4, 6)])
+def test_b31_hanging_logins_under_load_leave_the_rest_to_everybody(fake, pgroute, hanging):
+    """B31: three of six places hang in their login until connect_timeout, whenever they came; the others serve the crowd."""
+    release = threading.Event()
+
+    def login(conn):
+        if conn.number in hanging:
+            release.wait(60)
+            raise wire.Closed("never")
+        conn.send(fs.authentication(0))
+        conn.greet()
+
+    server = fake(login=login)
+    one = pgroute(server, workers=2, defaults={"pool_size": 6, "connect_timeout": "60s", "max_server_logins": 8})
+    with Crowd(one, 30, lambda c, n: c.query(f"q{n}").value() == f"q{n}" or 1 / 0, connect=lambda n: wire.Client(one.port).login()) as crowd:
+        crowd.go_on(20)
+        assert len(server.connections) == 6 and server.logins == 3 and not release.is_set()
+    release.set()
+
+
 def test_b32_one_refused_server_login_is_tried_again(fake, pgroute):
     def login(conn):
         if conn.number == 2:
@@ -170,6 +193,23 @@ def test_f17_server_down_is_an_error_at_once_with_the_reason(pgroute):
     one = pgroute(nobody, defaults={"queue_timeout": "120s", "connect_timeout": "2s"})
     fields = told(one.port)
     assert fields["C"].startswith("08") and "refused" in fields["M"].lower() + fields.get("D", "").lower()
+
+
+@pytest.mark.parametrize("retry", ["60s", "0s"])
+def test_f17_login_retry_is_the_pause_after_a_refusal(fake, pgroute, retry):
+    """F17: until login_retry has passed everybody is told what the last login was told, and the server is left alone."""
+    def login(conn):
+        conn.send(fs.error("53300", f"full for the {conn.number}th time", "FATAL"))
+
+    server = fake(login=login)
+    one = pgroute(server, workers=2, defaults={"login_retry": retry})
+    heard = [told(one.port) for _ in range(5)]
+    assert {fields["C"] for fields in heard} == {"53300"}
+    words = {fields["M"] for fields in heard}
+    if retry == "60s":
+        assert len(server.connections) == 1 and words == {"full for the 1th time"}
+    else:
+        assert len(server.connections) >= 5 and len(words) == 5
 
 
 def test_f17_server_that_goes_down_later(own_pg, pgroute):
@@ -232,6 +272,55 @@ def test_f25_server_logins_in_flight_are_limited(fake, pgroute):
             group.start(lambda n=n: wire.Client(one.port).login().query(f"q{n}").value())
         assert len(group.join()) == 40
     assert most[0] == 4
+
+
+def test_f25_minimum_is_kept_under_load(pg, pgroute):
+    """F25: through bursts, idle closings and killed backends."""
+    one = pgroute(pg, workers=2, databases={"app": {"user": "app", "password": "app-secret"}},
+                  defaults={"min_pool_size": 3, "pool_size": 6, "server_idle_timeout": "200ms"})
+    pg.wait_backends(3, "app")
+    for _ in range(3):
+        with pg.counting("app") as backends:
+            with Crowd(one, 12, lambda db, n: db.execute("SELECT pg_sleep(0.002)")) as crowd:
+                crowd.go_on(10)
+            pg.wait_backends(3, "app")  # what the burst had opened besides is closed again
+            seen = len(backends.seen)
+            proc.wait_for(lambda: len(backends.seen) > seen + 30, "a while in which idle ones could be closed")
+        assert min(backends.seen) >= 3 and backends.highest <= 6
+        pg.terminate(pg.pids("app"))
+        pg.wait_backends(3, "app")
+
+
+def test_f25_b66_login_tokens_of_the_dead_come_back(fake, pgroute):
+    """F25 B66: workers die in the middle of logins with both tokens of the host in hand; the next ones still log in."""
+    hold, held = threading.Event(), threading.Semaphore(0)
+
+    def login(conn):
+        held.release()
+        hold.wait(60)
+        conn.send(fs.authentication(0))
+        conn.greet()
+
+    server = fake(login=login)
+    one = pgroute(server, workers=2, defaults={"pool_mode": "session", "pool_size": 12, "max_server_logins": 2, "connect_timeout": "60s"})
+    with proc.Threads() as group:
+        def stubborn(n):
+            while True:
+                try:
+                    return wire.Client(one.port).login().query(f"q{n}").value()
+                except (wire.Closed, OSError):
+                    pass  # its worker was killed
+
+        for n in range(8):
+            group.start(stubborn, n)
+        for _ in range(3):
+            for _ in range(2):
+                assert held.acquire(timeout=proc.PATIENCE), "no login takes the tokens"
+            for pid in one.pids("worker"):
+                one.kill(pid)
+                one.wait_respawn("worker", pid, 2)
+        hold.set()
+        assert sorted(group.join()) == [f"q{n}" for n in range(8)]
 
 
 def test_idle_server_connections_are_closed(pg, pgroute):
@@ -332,16 +421,18 @@ def test_session_mode_client_that_leaves_in_a_transaction(pg, pgroute):
 
 
 def test_statement_mode_refuses_transactions(pg, pgroute):
+    """The block is rolled back and the session ends, in words; what opens and ends a block in one request is no block."""
     one = pgroute(pg, defaults={"pool_mode": "statement", "pool_size": 1})
-    with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
-        assert client.query("SELECT 1").value() == "1"
-        try:
-            result = client.query("BEGIN")
-            assert result.errors and result.status == "I"
-            assert client.query("SELECT 2").value() == "2"
-        except wire.Closed:
-            pass
-        assert other.query("SELECT 3").value() == "3"
+    with wire.Client(one.port).login() as other:
+        for begin in (query("BEGIN"), query("SELECT 1; BEGIN"), parse("", "BEGIN") + bind() + execute() + sync()):
+            with wire.Client(one.port).login() as client:
+                assert client.query("SELECT 1").value() == "1"
+                client.send(begin)
+                last = client.expect_closed()[-1]
+                fields = wire.error_fields(last.body)
+                assert last.type == "E" and (fields["S"], fields["C"]) == ("FATAL", "0A000") and "statement" in fields["M"]
+            assert other.query("SELECT 3").value() == "3"
+        assert other.query("BEGIN; SELECT 4; COMMIT").value() == "4"
         assert [row[3] for row in pg.activity("app")] == ["idle"]
 
 
@@ -572,6 +663,62 @@ def test_b35_a_closed_connection_counts_until_it_is_gone(fake, pgroute):
             assert server.logins == 1, "a second connection was opened beside one that is still there"
             release.set()
             assert group.join()[0].startswith("by ") and server.logins == 2
+
+
+def test_b29_aborting_clients_of_a_stalled_database_open_no_connections(own_pg, pgroute):
+    """B29: the database stands still, clients give up and come again; those that were given up for dead still count."""
+    pg = own_pg()
+    one = pgroute(pg, workers=2, defaults={"pool_size": 4, "query_timeout": "500ms"}, close_timeout="300ms", cancel_timeout="300ms")
+    gave_up, stop = [0], threading.Event()
+
+    def impatient(n):
+        while not stop.is_set():
+            client = wire.Client(one.port)
+            try:
+                client.login()
+                client.socket.settimeout(0.2)
+                client.query("SELECT 1")
+                client.terminate()
+            except (wire.ServerError, wire.Closed, OSError):
+                gave_up[0] += 1
+            client.close()
+
+    with Crowd(one, 8) as crowd:
+        crowd.go_on(3)
+    pg.wait_backends(4, "app")
+    frozen = pg.pids("app")
+    with pg.counting("app") as backends, proc.Threads() as group:
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        for n in range(16):
+            group.start(impatient, n)
+        proc.wait_for(lambda: gave_up[0] >= 150 and "close_timeout" in one.text(), "clients to give up, connections to be closed")
+        assert pg.pids("app") == frozen
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        stop.set()
+    assert backends.highest == 4
+    with pg.counting("app") as backends, Crowd(one, 8) as crowd:
+        crowd.go_on(5)
+    assert backends.highest <= 4
+
+
+def test_idle_clients_stay_while_others_work(pg, pgroute):
+    """1,500 that do nothing beside 100 that work (10,000 in a soak; scripts/bench measures at what speed): nobody is sent away,
+    and each of the idle ones is still served."""
+    one = pgroute(pg, build=PLAIN, workers=2, auth={"type": "trust"}, defaults={"pool_size": 10}, max_clients=12_000)
+    idle = [wire.Client(one.port, source=f"127.0.0.{2 + n // 4000}").login() for n in range(amount(1_500, 10_000))]
+    with pg.counting("app") as backends:
+        out = proc.run(["/usr/lib/postgresql/15/bin/pgbench", "-h", "127.0.0.1", "-p", str(one.port), "-U", "app", "-n", "-c", "100", "-j", "4",
+                        "-t", str(amount(50, 5_000)), "-f", "/dev/stdin", "app"], input="SELECT 1;\n", env={"PATH": os.environ["PATH"]})
+        assert "number of failed transactions: 0" in out
+        for n, client in enumerate(idle):
+            client.send(query(f"SELECT {n}"))
+        for n, client in enumerate(idle):
+            assert client.ready().value() == str(n)
+    assert backends.highest <= 10
+    for client in idle:
+        client.close()
 
 
 def test_f32_clients_cut_in_a_result_cost_no_connections(pg, pgroute):

@@ -3,7 +3,9 @@ B20 B21 B23 B62)"""
 import hashlib
 import os
 import random
+import signal
 import struct
+import subprocess
 import threading
 import time
 
@@ -16,6 +18,7 @@ from harness import proc, trace, wire
 from harness.marks import both_versions
 from harness.pgroute import PLAIN
 from harness.postgres import VERSIONS
+from harness.scale import amount
 from harness.wire import bind, close, describe, execute, flush, parse, query, sync
 
 PING = parse("", "SELECT 1") + bind() + describe("P") + execute()
@@ -68,12 +71,19 @@ def test_f23_b52_one_negotiation_also_when_queued(pg, pgroute):
 
 
 def test_f23_psql_of_18_with_3_2(shared, pgroute):
+    """F23: psql itself says which version it got; its ^C sends the long key of 3.2."""
     pg = shared("18")
     one = pgroute(pg)
-    for version in ("3.0", "3.2", "latest"):
-        out = proc.run([pg.binaries.program("psql"), "-XAt", "-c", "SELECT 'version'",
-                        f"host=127.0.0.1 port={one.port} user=app dbname=app password=app-secret max_protocol_version={version}"])
-        assert out.strip() == "version"
+    for asked, got in (("3.0", "3.0"), ("latest", "3.2")):
+        psql = [pg.binaries.program("psql"), "-XAt", "-v", "VERBOSITY=verbose",
+                f"host=127.0.0.1 port={one.port} user=app dbname=app password=app-secret max_protocol_version={asked}"]
+        out = proc.run([*psql, "-c", "\\conninfo", "-c", "SELECT 'a query'"])
+        assert f"Protocol Version|{got}" in out and out.splitlines()[-1] == "a query"
+        sleeper = subprocess.Popen([*psql, "-c", "SELECT pg_sleep(600)"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        pg.wait_query("pg_sleep(600)")
+        sleeper.send_signal(signal.SIGINT)
+        assert "57014" in sleeper.communicate(timeout=proc.PATIENCE)[0]
 
 
 def test_f23_server_without_backend_key_data(fake, pgroute):
@@ -88,14 +98,12 @@ def test_f23_server_without_backend_key_data(fake, pgroute):
 
 @pytest.mark.parametrize("size", [4, 8, 32, 256])
 def test_f23_server_with_a_long_cancel_key(fake, pgroute, size):
+    """F23: whatever the length of the server's key, it comes back whole. (pgroute asks servers for 3.0.)"""
     key, asked = os.urandom(size), threading.Event()
 
     def login(conn):
         conn.send(fs.authentication(0))
-        if conn.version < wire.PROTOCOL_3_2 and size > 4:
-            conn.key = key[:4]
-        else:
-            conn.key = key
+        conn.key = key
         conn.greet()
 
     def script(conn):
@@ -115,7 +123,7 @@ def test_f23_server_with_a_long_cancel_key(fake, pgroute, size):
         wire.cancel(one.port, client.pid, client.key)
         assert client.ready().sqlstates == ["57014"]
         conn = next(c for c in server.connections if c.startup_parameters)
-        assert server.cancels == [(conn.pid, conn.key)]
+        assert server.cancels == [(conn.pid, key)]
 
 
 # -- the same messages as from PostgreSQL
@@ -152,6 +160,13 @@ SEQUENCES = {
     "named-reused-after-close": [parse("s", "SELECT 1") + close("S", "s") + parse("s", "SELECT 2") + bind("", "s") + execute() + sync()],
     "named-unknown": [bind("", "nope") + sync(), describe("S", "nope") + sync(), execute("nope") + sync(),
                       describe("P", "nope") + sync()],
+    "named-of-one-text": [parse("a", "SELECT 1") + parse("b", "SELECT 1") + sync(), bind("", "b", ["x"]) + execute() + sync(),
+                          bind("", "a", ["x"]) + execute() + sync(), parse("b", "SELECT 2") + sync(), describe("S", "b") + sync()],
+    "named-error-before-its-close": [parse("a", "SELECT 1") + sync(), bind("", "a", ["x"]) + execute() + close("S", "a") + sync(),
+                                     parse("a", "SELECT 2") + close("S", "a") + sync(), bind("", "a") + execute() + sync(),
+                                     parse("c", "SELECT 3") + bind("", "c", ["x"]) + close("S", "c") + sync(),
+                                     close("S", "a") + bind("", "a") + sync(), parse("e", "SELECT 4") + close("S", "e") +
+                                     describe("S", "e") + sync()],
     "close-unknown": [close("S", "nope") + close("P", "nope") + sync()],
     "close-unnamed": [parse("", "SELECT 1") + close("S") + sync(), bind() + sync()],
     "close-portal-keeps-statement": [parse("s", "SELECT 7") + bind("p", "s") + execute("p") + close("P", "p") +
@@ -445,6 +460,21 @@ def test_b23_notice_while_idle_harms_nobody(idle_server, pgroute):
         assert client.query("third").rows[0][0].startswith("third by")
 
 
+@pytest.mark.parametrize("data", [fs.parameter_status("TimeZone", "Asia/Tokyo"), wire.message("A", struct.pack("!I", 7) + b"news\0x\0")],
+                         ids=["parameter", "notification"])
+def test_b23_parameter_or_notification_while_idle_is_for_nobody(idle_server, pgroute, data):
+    """B23: it is read before the next query goes out, and neither answers it nor reaches the next client."""
+    server = idle_server(data)
+    one = pgroute(server, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
+        assert client.query("first").value() == "first by 1"
+        server.go.set()
+        assert server.sent.wait(20)
+        for n in range(3):
+            result = other.query(f"q{n}")
+            assert result.types == "TDCZ" and result.value().startswith(f"q{n} by ")
+
+
 @both_versions
 def test_b23_notices_and_parameters_within_a_query_pass(pg, pgroute):
     one = pgroute(pg)
@@ -515,9 +545,12 @@ def test_client_junk_harms_only_itself(standing, raw):
 
 # -- half messages
 
-@pytest.mark.parametrize("whole", [query("SELECT 'a stub'"), PING + sync(), parse("", "SELECT $1") + bind("", "", ["x" * 50000]) + execute() + sync()],
-                         ids=["query", "batch", "big-bind"])
+@pytest.mark.parametrize("whole", [query("SELECT 'a stub'"), PING + sync(), parse("", "SELECT $1") + bind("", "", ["x" * 50000]) + execute() + sync(),
+                                   query("COPY (SELECT 1) TO STDOUT"), wire.function_call(177, [b"2", b"40"]),
+                                   query("BEGIN; CREATE TABLE stub (x int)") + query("COPY stub FROM STDIN") + wire.copy_data(b"1\n" * 500)],
+                         ids=["query", "batch", "big-bind", "copy-out", "function", "copy-in"])
 def test_b3_half_a_message_and_gone(own_pg, pgroute, whole):
+    """B3: the server never reads what remains of it as a message, or is not used again."""
     pg = own_pg()
     one = pgroute(pg, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as steady:
@@ -536,40 +569,117 @@ def test_b3_half_a_message_and_gone(own_pg, pgroute, whole):
         assert complaint not in log or last != pid, log
 
 
+@pytest.mark.parametrize("end", [wire.terminate(), b""], ids=["that-ends-like-a-goodbye", "and-no-more"])
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_b3_half_a_message_of_one_who_waits(pg, pgroute, end, leave):
+    """B3: it gets its server when the rest will never come; the server must not be kept for it."""
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as steady:
+        steady.query("BEGIN")
+        client = wire.Client(one.port).login()
+        client.send(query("SELECT 'a stub', 1234567890")[:-9] + end)
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "it to wait")
+        getattr(client, leave)()
+        steady.query("COMMIT")
+        assert steady.query("SELECT 'steady'").value() == "steady"
+
+
 # -- large
 
-def test_b62_one_row_of_500_megabytes_stays_nowhere(pg, pgroute):
+MEGABYTE = 1 << 20
+BIG = amount(32, 500) * MEGABYTE
+PIECE = b"0123456789abcdef" * (MEGABYTE // 16)
+
+
+def skip_message(client, kind):
+    """Reads messages until one of that kind has passed, keeping none of it; returns its length."""
+    while True:
+        head = client.take(5)
+        left = length = struct.unpack("!I", head[1:])[0] - 4
+        while left:
+            left -= len(client.take(min(left, MEGABYTE)))
+        assert head[:1] != b"E", "an error instead"
+        if head[:1] == kind:
+            return length
+
+
+def send_message(client, kind, before, after=b""):
+    """A message with BIG bytes between two others, made as it is sent."""
+    client.send(kind + struct.pack("!I", 4 + len(before) + BIG + len(after)), before)
+    for _ in range(BIG // MEGABYTE):
+        client.send(PIECE)
+    client.send(after)
+
+
+def big_row(client):
+    client.send(query(f"SELECT repeat('x', {BIG})"))
+    assert skip_message(client, b"D") > BIG
+    assert client.ready().tags == ["SELECT 1"]
+
+
+def big_row_extended(client):
+    client.send(parse("big", "SELECT repeat('x', $1)"), bind("", "big", [str(BIG)]), describe("P"), execute(), sync())
+    assert skip_message(client, b"D") > BIG
+    assert client.ready().tags == ["SELECT 1"]
+
+
+def big_query(client):
+    send_message(client, b"Q", b"SELECT length('", b"')\0")
+    assert client.ready().rows == [(str(BIG),)]
+
+
+def big_parameter(client):
+    head = wire.text("") + wire.text("") + struct.pack("!HHI", 0, 1, BIG)
+    client.send(parse("", "SELECT md5($1)", [25]))
+    send_message(client, b"B", head, struct.pack("!H", 0))
+    client.send(execute(), sync())
+    digest = hashlib.md5()
+    for _ in range(BIG // MEGABYTE):
+        digest.update(PIECE)
+    assert client.ready().rows == [(digest.hexdigest(),)]
+
+
+def big_copy_out(client):
+    client.send(query(f"COPY (SELECT repeat('x', {BIG})) TO STDOUT"))
+    assert skip_message(client, b"d") > BIG
+    assert client.ready().tags == ["COPY 1"]
+
+
+def big_copy_in(client):
+    client.query("BEGIN; CREATE TEMP TABLE big (v text) ON COMMIT DROP")
+    client.send(query("COPY big FROM STDIN"))
+    client.recv_until("G")
+    send_message(client, b"d", b"", b"\n")
+    client.send(wire.copy_done())
+    assert client.ready().tags == ["COPY 1"]
+    assert client.query("SELECT length(v) FROM big").value() == str(BIG)
+    client.query("ROLLBACK")
+
+
+def big_copy_in_extended(client):
+    """Many messages instead of one, none of which may be kept either."""
+    client.send(query("BEGIN; CREATE TEMP TABLE big (v text) ON COMMIT DROP"), parse("", "COPY big FROM STDIN"), bind(), execute(), flush())
+    client.recv_until("G")
+    for _ in range(BIG // MEGABYTE):
+        client.send(wire.copy_data(PIECE + b"\n"))
+    client.send(wire.copy_done(), sync())
+    assert client.ready().tags == [f"COPY {BIG // MEGABYTE}"]
+    client.query("ROLLBACK")
+
+
+def test_b62_large_messages_stay_nowhere(pg, pgroute):
+    """B62: a message of 32 MB (500 MB in a soak) in each protocol and each direction passes through bounded memory, and nothing
+    of it is left afterwards. (The text of a Parse is kept for as long as its statement lives, up to 64 MB, and is not large here.)"""
     one = pgroute(pg, build=PLAIN)
-    size = 500 * 1024 * 1024
     with wire.Client(one.port).login() as client:
         client.query("SELECT 1")
         before = one.memory("Private_Dirty")
-        with proc.Sampler(lambda: one.memory("Private_Dirty"), every=0.05) as memory:
-            client.send(query(f"SELECT repeat('x', {size})"))
-            while True:
-                head = client.take(5)
-                length = struct.unpack("!I", head[1:])[0] - 4
-                if head[:1] == b"D":
-                    break
-                client.take(length)
-            assert length > size
-            while length:
-                piece = client.take(min(length, 1 << 20))
-                length -= len(piece)
-            assert client.ready().tags == ["SELECT 1"]
-        assert memory.highest - before < 16_000, "kilobytes more while the row passed"
-
-
-def test_b62_one_parameter_of_200_megabytes_stays_nowhere(pg, pgroute):
-    one = pgroute(pg, build=PLAIN)
-    value = os.urandom(1 << 20).hex().encode() * 100
-    with wire.Client(one.port).login() as client:
-        client.query("SELECT 1")
-        before = one.memory("Private_Dirty")
-        with proc.Sampler(lambda: one.memory("Private_Dirty"), every=0.05) as memory:
-            client.send(parse("", "SELECT md5($1)", [25]), bind("", "", [value]), execute(), sync())
-            assert client.ready().rows == [(hashlib.md5(value).hexdigest(),)]
-        assert memory.highest - before < 16_000
+        for way in (big_row, big_row_extended, big_query, big_parameter, big_copy_out, big_copy_in, big_copy_in_extended):
+            with proc.Sampler(lambda: one.memory("Private_Dirty"), every=0.02) as memory:
+                way(client)
+            assert memory.highest - before < 16_000, f"{way.__name__}: kilobytes more while it passed"
+            assert client.query("SELECT 'usable'").value() == "usable"
+            proc.wait_for(lambda: one.memory("Private_Dirty") - before < 4_000, f"{way.__name__}: nothing to be left")
 
 
 def test_slow_reader_holds_up_only_itself(pg, pgroute):

@@ -82,8 +82,10 @@ def remove(path):
 
 def run(command, **kwargs):
     """Runs to the end; fails with the whole output when the exit code is not 0."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=kwargs.pop("timeout", 120), **kwargs)
+    if "input" not in kwargs:
+        kwargs["stdin"] = subprocess.DEVNULL
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=kwargs.pop("timeout", 120),
+                          **kwargs)
     assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout}"
     return done.stdout
 
@@ -135,6 +137,17 @@ def open_files(pid):
         return len(os.listdir(f"/proc/{pid}/fd"))
     except OSError:
         return 0
+
+
+def in_flight(local_port, remote_port):
+    """Bytes that the process at local_port has sent and the one at remote_port has not yet read; both on 127.0.0.1."""
+    number = 0
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ports = [int(address.split(":")[1], 16) for address in fields[1:3]]
+        unsent, unread = (int(size, 16) for size in fields[4].split(":"))
+        number += unsent if ports == [local_port, remote_port] else unread if ports == [remote_port, local_port] else 0
+    return number
 
 
 def inode_of(local_port, remote_port):

@@ -329,8 +329,9 @@ class Scram:
 class Client(Wire):
     """A scripted client. login() does what libpq does; everything else is sent as the test says."""
 
-    def __init__(self, port, timeout=TIMEOUT):
-        super().__init__(socket.create_connection(("127.0.0.1", port), timeout=timeout), timeout)
+    def __init__(self, port, timeout=TIMEOUT, source=""):
+        """source: the local address, for more clients than one address has ports."""
+        super().__init__(socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0)), timeout)
         self.parameters, self.pid, self.key, self.asked, self.negotiated, self.notices = {}, None, None, None, [], []
 
     def login(self, user="app", password_text=None, database="app", version=PROTOCOL_3_0, slowly=0, **parameters):
