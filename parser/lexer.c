@@ -517,9 +517,19 @@ scan_based(struct pgr_lexer *lx, struct pgr_token *t, unsigned base)
 			break;
 		pos = digit + 1;
 	}
-	if (pos == t->start + 2 || is_class(lx, pos, PGR_CHAR_LETTER | PGR_CHAR_DIGIT))
+	if (pos == t->start + 2 || is_class(lx, pos, PGR_CHAR_NAME))
 		return fail(lx, t, PGR_LEXER_NUMBER, t->start);
 	return scan_integer(lx, t, t->start + 2, pos, base);
+}
+
+/* Do the characters before pos, from an underscore or exponent on, look like an identifier, which a dollar sign goes on with? */
+static bool
+ends_like_name(const struct pgr_lexer *lx, uint32_t start, uint32_t pos)
+{
+	while (pos > start && is_class(lx, pos - 1, PGR_CHAR_LETTER | PGR_CHAR_DIGIT))
+		if (is_class(lx, --pos, PGR_CHAR_LETTER))
+			return true;
+	return false;
 }
 
 /*
@@ -553,7 +563,7 @@ scan_number(struct pgr_lexer *lx, struct pgr_token *t)
 		integer = false;
 		pos = skip_digits(lx, digits, PGR_CHAR_DIGIT);
 	}
-	if (is_class(lx, pos, PGR_CHAR_LETTER))
+	if (is_class(lx, pos, PGR_CHAR_LETTER) || (is_char(lx, pos, '$') && ends_like_name(lx, t->start, pos)))
 		return fail(lx, t, PGR_LEXER_NUMBER, t->start);
 	return integer ? scan_integer(lx, t, t->start, pos, 10) : finish(lx, t, PGR_TOKEN_FLOAT, pos);
 }
