@@ -121,8 +121,9 @@ monitor_init(struct pgr_monitor *m, struct pgr_shm *shm, int master)
 	m->master = master;
 	m->now = pgr_clock_now();
 	m->watched = calloc(PGR_SLOTS_MAX, sizeof(*m->watched));
+	m->offer = calloc(PGR_SLOTS_MAX, sizeof(*m->offer)); /* few of its pages are ever touched */
 	m->view = calloc(PGR_POOLS_MAX, sizeof(*m->view));
-	PGR_ASSERT(m->watched != NULL && m->view != NULL);
+	PGR_ASSERT(m->watched != NULL && m->offer != NULL && m->view != NULL);
 	PGR_ASSERT(pgr_loop_open(&m->loop, &err) == PGR_OK);
 	PGR_ASSERT(pgr_loop_add(&m->loop, shm->eventfd[PGR_PROC_MONITOR], PGR_EV_READ, &poke_mark,
 			   &err) == PGR_OK);

@@ -27,6 +27,12 @@ struct pgr_watched {
 	bool cancel_sent;
 };
 
+/* A slot that was seen GIVEN or ASKED, and since when it has been this very offer. */
+struct pgr_offer {
+	pgr_word word;
+	pgr_usec since;
+};
+
 struct pgr_monitor {
 	struct pgr_shm *shm;
 	struct pgr_loop loop;
@@ -37,6 +43,7 @@ struct pgr_monitor {
 	struct pgr_keepalive keepalive;
 	struct pgr_watched **watched;        /* by slot id */
 	uint32_t watched_top;
+	struct pgr_offer *offer;             /* by slot id */
 	struct pgr_pool_view **view;         /* by pool id: for giving */
 	uint64_t chunk_used[PGR_CHUNKS_MAX / 64];
 	pgr_usec unused_since[PGR_POOLS_MAX]; /* pools without clients and connections; 0: in use */
@@ -64,8 +71,10 @@ void pgr_closing_event(struct pgr_monitor *m, struct pgr_watched *watched);
 void pgr_closing_on_vault(struct pgr_monitor *m);
 bool pgr_closing_begin(struct pgr_monitor *m, pgr_slot_id slot, enum pgr_close_reason reason);
 
-/* ---- sweep.c: after a death ---- */
+/* ---- sweep.c: after a death, and when a worker has stopped ---- */
 void pgr_sweep(struct pgr_monitor *m);
+/* The slot is GIVEN or ASKED: taken back if its worker leaves it lying. The caller matches. */
+void pgr_sweep_offer(struct pgr_monitor *m, struct pgr_pool *pool, pgr_slot_id id);
 
 /* ---- hosts.c: addresses ---- */
 void pgr_hosts_start(struct pgr_monitor *m);

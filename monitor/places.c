@@ -264,6 +264,8 @@ tend_slots(struct pgr_monitor *m, pgr_pool_id id, const struct census *c)
 
 		if (state == PGR_SLOT_CLOSING) {
 			(void)pgr_closing_step(m, slot);
+		} else if (state == PGR_SLOT_GIVEN || state == PGR_SLOT_ASKED) {
+			pgr_sweep_offer(m, pool, slot);
 		} else if (state == PGR_SLOT_IDLE) {
 			why = why_end(m, pool, p, s, live > min ? live - (uint32_t)min : 0);
 			if (why == PGR_CLOSE_REASON_COUNT)
@@ -282,7 +284,7 @@ ask_dial(struct pgr_monitor *m, pgr_pool_id id, struct pgr_slot *s, uint32_t pla
 	pgr_word w = atomic_load(&s->word);
 	uint32_t k = m->next_worker++ % workers;
 
-	if (pgr_word_state(w) != PGR_SLOT_FREE || !pgr_proc_is(pgr_shm_proc(m->shm, k), PGR_LIFE_ALIVE) ||
+	if (pgr_word_state(w) != PGR_SLOT_FREE || !pgr_proc_takes(pgr_shm_proc(m->shm, k)) ||
 		!atomic_compare_exchange_strong(
 			&s->word, &w, pgr_word_next(w, PGR_SLOT_ASKED, k, PGR_PIN_NONE)))
 		return;

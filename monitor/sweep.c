@@ -1,12 +1,16 @@
 /*
- * After a death: what belonged to the dead goes to where it is safe. Steps and their order are those
- * of tests/model/pool.pml ("sweep"); each is one compare-and-swap, and all may be repeated.
+ * After a death: what belonged to the dead goes to where it is safe. And while a worker lives but
+ * does not run (stopped, starved of CPU): what was offered to it and not taken goes to others. Steps
+ * and their order are those of tests/model/pool.pml ("sweep", "takeback"); each is one
+ * compare-and-swap, and all may be repeated.
  */
 #include <string.h>
 
 #include "base/log.h"
 #include "monitor/monitor.h"
 #include "shm/check.h"
+
+#define OFFER_MOST (250 * PGR_USEC_PER_MSEC) /* a worker that runs takes what it is given within a turn */
 
 /* Who is dead is noted before the scan: only those are swept by it. */
 static uint64_t
@@ -149,4 +153,37 @@ pgr_sweep(struct pgr_monitor *m)
 	/* the dead may have left pokes undone */
 	for (unsigned k = 0; k < m->shm->seg->workers; k++)
 		pgr_proc_mail_all(m->shm, k);
+}
+
+/*
+ * First it is slow, so that nobody offers it more; then it is poked, for only that tells it so; then
+ * the word. If it takes the slot meanwhile, one of the two compare-and-swaps fails.
+ */
+static void
+take_back(struct pgr_monitor *m, struct pgr_pool *pool, struct pgr_slot *slot, pgr_word w)
+{
+	unsigned k = pgr_word_owner(w);
+
+	if (atomic_exchange(&pgr_shm_proc(m->shm, k)->slow, 1) == 0)
+		pgr_log(PGR_LOG_WARN, "worker.slow", "worker %u does not take what it is given: it is "
+			"passed over until it does", k);
+	PGR_CRASHPOINT("sweep.offer.slow");
+	pgr_proc_poke(m->shm, k, true);
+	if (atomic_compare_exchange_strong(&slot->word, &w, orphaned(w)))
+		atomic_fetch_add(&pool->freed, 1);
+}
+
+void
+pgr_sweep_offer(struct pgr_monitor *m, struct pgr_pool *pool, pgr_slot_id id)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, id);
+	struct pgr_offer *offer = &m->offer[id.n];
+	pgr_word w = atomic_load(&slot->word);
+
+	if (pgr_word_state(w) != PGR_SLOT_GIVEN && pgr_word_state(w) != PGR_SLOT_ASKED)
+		return;
+	if (offer->word != w)
+		*offer = (struct pgr_offer){.word = w, .since = m->now};
+	else if (m->now - offer->since >= OFFER_MOST && pgr_word_owner(w) < m->shm->seg->workers)
+		take_back(m, pool, slot, w);
 }

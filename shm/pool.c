@@ -109,7 +109,7 @@ ticket_before(uint64_t a, uint64_t b)
 	return ((b - a) & PGR_TICKET_MASK) - 1 < PGR_TICKET_MASK / 2;
 }
 
-/* CONSIDER: is k alive, and does it want more than it was already given? */
+/* CONSIDER: is k alive and not slow, and does it want more than it was already given? */
 static bool
 wants_more(const struct pgr_pool_view *view, uint32_t k, bool to_dial, uint64_t *ret_ticket)
 {
@@ -122,8 +122,7 @@ wants_more(const struct pgr_pool_view *view, uint32_t k, bool to_dial, uint64_t 
 	else if (k == view->self)
 		supplied = 0; /* what is on its way to us is returned if it comes to nobody */
 	*ret_ticket = pgr_want_ticket(want);
-	return pgr_want_count(want) > supplied &&
-		pgr_proc_is(pgr_shm_proc(view->shm, k), PGR_LIFE_ALIVE);
+	return pgr_want_count(want) > supplied && pgr_proc_takes(pgr_shm_proc(view->shm, k));
 }
 
 /* The process whose waiter has the lowest ticket, or PGR_OWNER_NONE. */

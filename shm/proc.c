@@ -22,10 +22,13 @@ pgr_proc_poke(struct pgr_shm *shm, unsigned k, bool force)
 		return;
 }
 
-void
+bool
 pgr_proc_poke_taken(struct pgr_shm *shm, unsigned k)
 {
-	atomic_store(&pgr_shm_proc(shm, k)->poked, 0);
+	struct pgr_proc *proc = pgr_shm_proc(shm, k);
+
+	atomic_store(&proc->poked, 0);
+	return atomic_load(&proc->slow) != 0 && atomic_exchange(&proc->slow, 0) != 0;
 }
 
 void

@@ -42,6 +42,7 @@ struct pgr_ask {
  *
  *   writer     life: master (DEAD), monitor (DEAD to SWEPT by CAS), the process itself (ALIVE);
  *              pools_mail, mail_index, poked: anybody sets, the process takes by exchange;
+ *              slow: the monitor sets, the process takes by exchange;
  *              asks: worker and monitor in turn by state; all else: the process itself
  *   readers    anyone
  *   ordering   seq_cst, since "write mine, then look at yours" runs both ways
@@ -59,6 +60,7 @@ struct pgr_proc {
 	_Atomic uint32_t cancels; /* some client record of mine has cancel set */
 	_Atomic uint32_t records_used; /* client records of mine that were ever used */
 	_Atomic uint32_t drained; /* shutting down: nothing left to wait for */
+	_Atomic uint32_t slow; /* did not take what it was given: nothing more until it has read a poke */
 	_Atomic uint64_t mail_index[PGR_POOLS_MAX / 64 / 64];
 	_Atomic uint64_t pools_mail[PGR_POOLS_MAX / 64];
 	struct pgr_ask asks[PGR_ASKS];
@@ -68,8 +70,11 @@ struct pgr_proc {
 /* Wakes process k: one eventfd write, unless one is already under way. force: always writes. */
 void pgr_proc_poke(struct pgr_shm *shm, unsigned k, bool force);
 
-/* k has read its eventfd and is about to look at its mail. */
-void pgr_proc_poke_taken(struct pgr_shm *shm, unsigned k);
+/*
+ * k has read its eventfd and is about to look at its mail. True: it was slow, and passed over
+ * meanwhile: it matches wherever it has waiters.
+ */
+bool pgr_proc_poke_taken(struct pgr_shm *shm, unsigned k);
 
 /* "Look at this pool": pools_mail, mail_index, in this order. The poke is a call of its own. */
 void pgr_proc_mail(struct pgr_shm *shm, unsigned k, pgr_pool_id pool);
@@ -87,6 +92,13 @@ static inline bool
 pgr_proc_is(const struct pgr_proc *proc, enum pgr_life life)
 {
 	return atomic_load(&proc->life) == (uint32_t)life;
+}
+
+/* May it be given anything? */
+static inline bool
+pgr_proc_takes(const struct pgr_proc *proc)
+{
+	return pgr_proc_is(proc, PGR_LIFE_ALIVE) && atomic_load(&proc->slow) == 0;
 }
 
 #endif

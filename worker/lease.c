@@ -426,6 +426,16 @@ pgr_lease_fetched(struct pgr_worker *w, struct pgr_server *s, bool have)
 	pgr_list_push(&w->runnable, &leg->run);
 }
 
+void
+pgr_lease_match_all(struct pgr_worker *w)
+{
+	uint32_t top = w->waiting > 0 ? pgr_shm_pools_used(w->shm) : 0;
+
+	for (uint32_t n = 0; n < top; n++)
+		if (w->pool[n] != NULL && w->pool[n]->waiting > 0)
+			pgr_lease_match(w, w->pool[n]);
+}
+
 static void
 take_mail(struct pgr_worker *w, struct pgr_wpool *pool)
 {

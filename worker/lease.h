@@ -36,6 +36,9 @@ void pgr_lease_fetched(struct pgr_worker *w, struct pgr_server *s, bool have);
 /* Something of this pool became available. */
 void pgr_lease_match(struct pgr_worker *w, struct pgr_wpool *pool);
 
+/* The same for every pool in which clients of this worker wait. */
+void pgr_lease_match_all(struct pgr_worker *w);
+
 /* This worker was poked: takes what was given to it. */
 void pgr_lease_on_poke(struct pgr_worker *w);
 

@@ -84,15 +84,18 @@ set_accepting(struct pgr_worker *w, bool accepting)
 static void
 on_poke(struct pgr_worker *w)
 {
+	bool passed_over;
 	uint64_t count;
 
 	if (read(w->poke.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		pgr_log(PGR_LOG_ERROR, "poke", "cannot read the eventfd");
-	pgr_proc_poke_taken(w->shm, w->self);
+	passed_over = pgr_proc_poke_taken(w->shm, w->self);
 	if (atomic_load(&w->shm->seg->generations.current) != w->version)
 		use_config(w);
 	pgr_login_on_poke(w);
 	pgr_lease_on_poke(w);
+	if (passed_over)
+		pgr_lease_match_all(w);
 	pgr_cancel_on_poke(w);
 	if (w->dials_waiting > 0)
 		pgr_dial_tick(w);
@@ -320,6 +323,7 @@ come_alive(struct pgr_worker *w)
 		atomic_store(&pool->want[w->self], 0);
 		atomic_fetch_and(&pool->mask, ~(UINT64_C(1) << w->self));
 	}
+	atomic_store(&proc->slow, 0);
 	PGR_CRASHPOINT("worker.alive.cleared");
 	pgr_proc_mail_all(w->shm, w->self);
 	atomic_store(&proc->life, PGR_LIFE_ALIVE);

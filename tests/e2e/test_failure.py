@@ -486,3 +486,32 @@ def test_the_listener_never_refuses_while_workers_die(pg, pgroute):
             proc.wait_for(lambda: served[0] > so_far + 5, "logins after the death")
         stop.set()
     assert not refused
+
+
+def test_a_stopped_worker_keeps_from_others_only_what_it_had_taken(pg, pgroute):
+    """What was given to it and not taken goes on to those who wait elsewhere; its own client is served when it runs again."""
+    one = pgroute(pg, workers=2, watchdog_timeout="600s", auth={"type": "trust"}, defaults={"pool_size": 1})
+    clients, seats = [], {}
+    while len(seats) < 2 or min(map(len, seats.values())) < 2:
+        clients.append(wire.Client(one.port).login())
+        seats.setdefault(one.worker_of(clients[-1].socket.getsockname()[1]), []).append(clients[-1])
+    (stopped, (late, later, *_)), (_, (hog, other, *_)) = seats.items()
+    hog.query("BEGIN")
+    for n, (client, word) in enumerate([(late, "late"), (later, "later")]):
+        client.send(query(f"SELECT '{word}'"))
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == n + 1, "it to be first in the queue")
+    one.kill(stopped, signal.SIGSTOP)
+    try:
+        proc.wait_for(lambda: proc.state(stopped) == "T", "the worker to be stopped")
+        other.send(query("SELECT 'served'"))
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 3, "the other to be queued")
+        hog.query("COMMIT")
+        assert other.ready().value() == "served"
+        for _ in range(20):
+            assert hog.query("SELECT 'and on'").value() == "and on"
+    finally:
+        one.kill(stopped, signal.SIGCONT)
+    assert late.ready().value() == "late" and later.ready().value() == "later"
+    for client in clients:
+        assert client.query("SELECT 'all'").value() == "all"
+        client.terminate()

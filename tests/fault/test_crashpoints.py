@@ -6,6 +6,7 @@ death. PGR_SEED chooses when, and is printed.
 import os
 import random
 import re
+import signal
 import time
 
 import pytest
@@ -19,6 +20,8 @@ SEED = int(os.environ.get("PGR_SEED") or time.time())
 POINT = re.compile(r'PGR_CRASHPOINT\("([^"]+)"\)')
 # passed only when another process has died
 AFTER_A_DEATH = {"sweep.slot", "sweep.scanned", "sweep.swept", "worker.alive.cleared"}
+# passed only while a worker lives and does not run
+WHILE_STOPPED = {"sweep.offer.slow"}
 # passed only where connections are idle at times
 LIGHT = {"closing.begun", "pool.lease.leased"}
 
@@ -69,15 +72,30 @@ def fired(trap, patience):
         return False
 
 
+def fired_while_stopped(one, load, trap):
+    """Stops a worker that has waiters; what the others return is offered to it, unless it has all connections itself."""
+    for _ in range(10):
+        worker = busiest(one, load)
+        one.kill(worker, signal.SIGSTOP)
+        try:
+            if fired(trap, PATIENCE / 10):
+                return
+        finally:
+            one.kill(worker, signal.SIGCONT)
+        load.go_on(1)
+
+
 def fire(one, load, trap, name):
     """Arms the point and waits until it has killed somebody, who then has been reaped."""
     before, ours = len(deaths(one)), 0
     trap.arm()
+    if name in WHILE_STOPPED:
+        fired_while_stopped(one, load, trap)
     for _ in range(5 if name in AFTER_A_DEATH else 1):
         if name in AFTER_A_DEATH and (worker := busiest(one, load)):
             one.kill(worker)
             ours += 1
-        if fired(trap, PATIENCE / 5 if name in AFTER_A_DEATH else PATIENCE):
+        if not trap.armed() or fired(trap, PATIENCE / 5 if name in AFTER_A_DEATH else PATIENCE):
             break
     assert not trap.armed(), f"{name} is not passed under this load"
     died = wait_deaths(one, before + ours + 1)[before:]

@@ -290,6 +290,23 @@ START_TEST(test_pool_match_passes_over_the_dead)
 }
 END_TEST
 
+START_TEST(test_pool_match_passes_over_the_slow_until_they_read_a_poke)
+{
+	begin_idle(1);
+	waits(0, 1, 9);
+	waits(1, 1, 7);
+	atomic_store(&pgr_shm_proc(&shm, 1)->slow, 1);
+	ck_assert_int_eq(match(0), PGR_CATCH_LEASED);
+	assert_word(0, PGR_SLOT_LEASED, 0, PGR_PIN_NONE, 11);
+	waits(0, 0, 0);
+	(void)pgr_pool_return(&view[0], slot, false);
+	ck_assert_int_eq(match(1), PGR_CATCH_NONE); /* it must not take either before it is told */
+	ck_assert(pgr_proc_poke_taken(&shm, 1));
+	ck_assert(!pgr_proc_poke_taken(&shm, 1));
+	ck_assert_int_eq(match(1), PGR_CATCH_LEASED);
+}
+END_TEST
+
 START_TEST(test_pool_match_continues_behind_what_it_caught)
 {
 	uint32_t cursor = 0;
@@ -518,6 +535,7 @@ UNIT_MAIN("pool", test_pool_lease_takes_an_idle_one_for_a_new_generation,
 	test_pool_match_gives_to_the_lowest_ticket_and_pokes_it,
 	test_pool_match_compares_tickets_over_their_wrap, test_pool_match_asks_the_oldest_to_dial,
 	test_pool_match_gives_each_no_more_than_it_wants, test_pool_match_passes_over_the_dead,
+	test_pool_match_passes_over_the_slow_until_they_read_a_poke,
 	test_pool_match_continues_behind_what_it_caught,
 	test_pool_match_needed_again_when_a_place_became_free,
 	test_pool_match_needed_while_something_was_left_over, test_pool_mail_accepts_a_gift,
