@@ -60,6 +60,8 @@ void pgr_pools_reload(struct pgr_monitor *m);
 void pgr_pools_retire(struct pgr_monitor *m, pgr_pool_id id);
 
 /* ---- places.c: how many connections a pool may have, and which ---- */
+/* pool_size was lowered: what lies beyond ends, and is not kept as a reserve. */
+void pgr_places_lowered(struct pgr_monitor *m, pgr_pool_id id);
 void pgr_places_attend(struct pgr_monitor *m, pgr_pool_id id);
 void pgr_places_tell(struct pgr_monitor *m, pgr_pool_id id); /* statistics */
 

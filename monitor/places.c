@@ -11,6 +11,7 @@
 
 struct census {
 	uint32_t state[8];
+	uint32_t poisoned; /* of the LEASED: closed at their return */
 	uint32_t want;  /* clients that wait, over all workers */
 	uint64_t oldest; /* since when the oldest of them waits; 0: nobody */
 };
@@ -30,9 +31,12 @@ take_census(struct pgr_monitor *m, pgr_pool_id id, struct census *ret)
 	pgr_slot_id slot;
 
 	memset(ret, 0, sizeof(*ret));
-	for (uint32_t p = 0; p < places_of(pool); p++)
-		ret->state[pgr_word_state(
-			atomic_load(&pgr_pool_slot(m->shm, pool, p, &slot)->word))]++;
+	for (uint32_t p = 0; p < places_of(pool); p++) {
+		pgr_word w = atomic_load(&pgr_pool_slot(m->shm, pool, p, &slot)->word);
+
+		ret->state[pgr_word_state(w)]++;
+		ret->poisoned += pgr_word_state(w) == PGR_SLOT_LEASED && pgr_word_pin(w) == PGR_PIN_POISON;
+	}
 	for (uint32_t k = 0; k < m->shm->seg->workers; k++) {
 		uint64_t oldest = pgr_stat_get(&m->shm->stats->proc[k].pool[id.n].oldest_wait);
 
@@ -48,6 +52,28 @@ open_places(const struct census *c)
 	return c->state[PGR_SLOT_FREE] + c->state[PGR_SLOT_DIALING] + c->state[PGR_SLOT_IDLE] +
 		c->state[PGR_SLOT_GIVEN] + c->state[PGR_SLOT_LEASED] + c->state[PGR_SLOT_CLOSING] +
 		c->state[PGR_SLOT_ASKED];
+}
+
+/* Open places that are not on their way out. */
+static uint32_t
+staying(const struct census *c)
+{
+	return open_places(c) - c->state[PGR_SLOT_CLOSING] - c->poisoned;
+}
+
+/* A connection in use is closed at the end of its lease. */
+static bool
+poison(struct pgr_slot *slot, enum pgr_close_reason reason)
+{
+	pgr_word w = atomic_load(&slot->word);
+
+	if (pgr_word_state(w) != PGR_SLOT_LEASED || pgr_word_pin(w) != PGR_PIN_NONE ||
+		!atomic_compare_exchange_strong(&slot->word, &w,
+			pgr_word_make(PGR_SLOT_LEASED, pgr_word_owner(w), PGR_PIN_POISON,
+				pgr_word_generation(w))))
+		return false;
+	atomic_store(&slot->reason, reason);
+	return true;
 }
 
 static bool
@@ -86,12 +112,14 @@ same_database(const struct pgr_pool *a, const struct pgr_pool *b)
 	return strncmp(a->database, b->database, PGR_NAME_MAX) == 0;
 }
 
-/* Open places of all pools of this pool's database. */
+/* Open places of all pools of this pool's database, and those of them that stay. */
 static uint32_t
-open_in_database(struct pgr_monitor *m, const struct pgr_pool *pool)
+open_in_database(struct pgr_monitor *m, const struct pgr_pool *pool, uint32_t *ret_staying)
 {
 	uint32_t top = pgr_shm_pools_used(m->shm);
 	uint32_t count = 0;
+
+	*ret_staying = 0;
 
 	for (uint32_t n = 0; n < top; n++) {
 		struct pgr_pool *other = pgr_shm_pool(m->shm, (pgr_pool_id){n});
@@ -101,6 +129,7 @@ open_in_database(struct pgr_monitor *m, const struct pgr_pool *pool)
 			continue;
 		take_census(m, (pgr_pool_id){n}, &c);
 		count += open_places(&c);
+		*ret_staying += staying(&c);
 	}
 	return count;
 }
@@ -137,11 +166,7 @@ take_from_another(struct pgr_monitor *m, pgr_pool_id id, const struct census *mi
 				return;
 			if (pgr_word_state(w) == PGR_SLOT_LEASED && pgr_word_pin(w) == PGR_PIN_POISON)
 				return;
-			if (c.want > 0 && pgr_word_state(w) == PGR_SLOT_LEASED &&
-				pgr_word_pin(w) == PGR_PIN_NONE &&
-				atomic_compare_exchange_strong(&s->word, &w,
-					pgr_word_make(PGR_SLOT_LEASED, pgr_word_owner(w), PGR_PIN_POISON,
-						pgr_word_generation(w))))
+			if (c.want > 0 && poison(s, PGR_CLOSE_LIMIT))
 				return;
 		}
 	}
@@ -176,17 +201,80 @@ another_first(struct pgr_monitor *m, pgr_pool_id id, const struct census *mine)
 	return false;
 }
 
+/* The pool of this database with the most staying places among those with one in this state. */
+static bool
+find_largest(struct pgr_monitor *m, const struct pgr_pool *pool, enum pgr_slot_state state,
+	pgr_pool_id *ret)
+{
+	uint32_t top = pgr_shm_pools_used(m->shm);
+	uint32_t most = 0;
+
+	for (uint32_t n = 0; n < top; n++) {
+		struct pgr_pool *other = pgr_shm_pool(m->shm, (pgr_pool_id){n});
+		struct census c;
+
+		if (atomic_load(&other->state) == PGR_POOL_FREE || !same_database(pool, other))
+			continue;
+		take_census(m, (pgr_pool_id){n}, &c);
+		if (c.state[state] > (state == PGR_SLOT_LEASED ? c.poisoned : 0) && staying(&c) > most) {
+			most = staying(&c);
+			ret->n = n;
+		}
+	}
+	return most > 0;
+}
+
+/* One of its places in this state goes. */
+static bool
+shed_one(struct pgr_monitor *m, pgr_pool_id id, enum pgr_slot_state state)
+{
+	struct pgr_pool *pool = pgr_shm_pool(m->shm, id);
+	pgr_slot_id slot;
+
+	for (uint32_t p = places_of(pool); p-- > 0;) {
+		struct pgr_slot *s = pgr_pool_slot(m->shm, pool, p, &slot);
+
+		if (state == PGR_SLOT_FREE ? set_barred(pool, s, true)
+			: state == PGR_SLOT_IDLE ? pgr_closing_begin(m, slot, PGR_CLOSE_LIMIT)
+						 : poison(s, PGR_CLOSE_LIMIT))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * max_db_connections is new or was lowered, and more places stay open than it allows: FREE ones are
+ * barred, idle ones closed, and if that does not do busy ones are closed when they are done. What is
+ * on its way to one of these states is met there by a later tick.
+ */
+static void
+shed(struct pgr_monitor *m, const struct pgr_pool *pool, uint32_t surplus)
+{
+	static const enum pgr_slot_state order[] = {PGR_SLOT_FREE, PGR_SLOT_IDLE, PGR_SLOT_LEASED};
+	pgr_pool_id id;
+
+	for (size_t i = 0; i < PGR_COUNT_OF(order); i++)
+		while (surplus > 0 && find_largest(m, pool, order[i], &id) && shed_one(m, id, order[i]))
+			surplus--;
+}
+
 /* With a limit over the database: as many places as are waited for, while the allowance lasts. */
 static void
 share_database(struct pgr_monitor *m, pgr_pool_id id, const struct census *c, uint32_t limit)
 {
 	struct pgr_pool *pool = pgr_shm_pool(m->shm, id);
 	uint64_t most = atomic_load(&pool->set.max_db_connections);
-	uint32_t open = open_in_database(m, pool);
+	uint32_t stays;
+	uint32_t open = open_in_database(m, pool, &stays);
 	uint32_t min = (uint32_t)atomic_load(&pool->set.min_pool_size);
 	uint32_t need = unmet(c);
 	pgr_slot_id slot;
 
+	if (open > most) {
+		if (stays > most)
+			shed(m, pool, stays - (uint32_t)most);
+		return; /* nothing to share until they have gone */
+	}
 	if (need > 0 && another_first(m, id, c))
 		return; /* its turn comes with the next tick */
 	if (need == 0 && open_places(c) < min)
@@ -310,6 +398,21 @@ keep_minimum(struct pgr_monitor *m, pgr_pool_id id, const struct census *c)
 			continue;
 		ask_dial(m, id, s, p);
 		have++;
+	}
+}
+
+void
+pgr_places_lowered(struct pgr_monitor *m, pgr_pool_id id)
+{
+	struct pgr_pool *pool = pgr_shm_pool(m->shm, id);
+	uint64_t size = atomic_load(&pool->set.pool_size);
+	pgr_slot_id slot;
+
+	for (uint32_t p = (uint32_t)size; p < places_of(pool); p++) {
+		struct pgr_slot *s = pgr_pool_slot(m->shm, pool, p, &slot);
+
+		if (!pgr_closing_begin(m, slot, PGR_CLOSE_CHANGED))
+			(void)poison(s, PGR_CLOSE_CHANGED);
 	}
 }
 

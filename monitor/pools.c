@@ -140,6 +140,7 @@ resolve(struct pgr_monitor *m, pgr_pool_id id, const struct pgr_config_db *db,
 		pgr_config_is_null(db->dbname) ? pool->database : pgr_config_text(m->config, db->dbname);
 	const char *login =
 		pgr_config_is_null(db->user) ? pool->user : pgr_config_text(m->config, db->user);
+	uint64_t size_before = atomic_load(&pool->set.pool_size);
 	struct pgr_config_pooling set;
 	uint32_t host;
 
@@ -158,6 +159,8 @@ resolve(struct pgr_monitor *m, pgr_pool_id id, const struct pgr_config_db *db,
 	}
 	pool->forced_user = !pgr_config_is_null(db->user);
 	copy_settings(pool, &set, user);
+	if (set.pool_size < size_before)
+		pgr_places_lowered(m, id);
 	describe(m, id);
 	return true;
 }

@@ -258,3 +258,82 @@ def test_many_reloads_leave_memory_and_descriptors_flat(pg, pgroute):
         round_of(60)
         assert sum(map(proc.open_files, one.family())) <= files + 6
         assert one.memory("Private_Dirty") - memory < 8_000
+
+
+def busy_and_idle(one, busy, idle, user="app"):
+    """The clients of as many server connections; the first `busy` are in a transaction, the others' are idle."""
+    clients = [wire.Client(one.port).login(user) for _ in range(busy + idle)]
+    for client in clients:
+        assert not client.query("BEGIN").errors
+    for client in clients[busy:]:
+        client.query("COMMIT")
+    return clients
+
+
+LOWERED = {
+    "pool_size": ({"pool_size": 8}, {"pool_size": 2}),
+    "pool_size-with-reserve": ({"pool_size": 8, "reserve_pool_size": 6}, {"pool_size": 2}),
+    "max_db_connections": ({"pool_size": 8, "max_db_connections": 8}, {"max_db_connections": 2}),
+    "new-max_db_connections": ({"pool_size": 8}, {"max_db_connections": 2}),
+}
+
+
+@pytest.mark.parametrize("limit", LOWERED)
+def test_a_lowered_limit_closes_idle_connections_at_once(pg, pgroute, limit):
+    before, after = LOWERED[limit]
+    one = pgroute(pg, workers=2, defaults={**before, "server_idle_timeout": "10m"})
+    clients = busy_and_idle(one, 0, 8)
+    assert len(pg.pids("app")) == 8
+    one.change(defaults=after)
+    one.reload()
+    pg.wait_backends(2, "app")
+    for client in clients:
+        assert client.query("SELECT 'still in'").value() == "still in"
+        client.terminate()
+
+
+@pytest.mark.parametrize("limit", LOWERED)
+def test_a_lowered_limit_closes_busy_connections_when_they_are_done(pg, pgroute, limit):
+    before, after = LOWERED[limit]
+    one = pgroute(pg, workers=2, defaults={**before, "server_idle_timeout": "10m"})
+    clients = busy_and_idle(one, 8, 0)
+    mine = [client.query("SELECT pg_backend_pid()").value() for client in clients]
+    one.change(defaults=after)
+    one.reload()
+    for client, pid in zip(clients, mine):
+        assert client.query("SELECT pg_backend_pid()").value() == pid
+        assert client.query("COMMIT").tags == ["COMMIT"]
+    pg.wait_backends(2, "app")
+    with Crowd(one, 6) as crowd, pg.counting("app") as backends:
+        crowd.go_on(5)
+    assert backends.highest == 2
+    for client in clients:
+        client.terminate()
+
+
+def test_a_lowered_max_db_connections_spares_the_busy_ones_while_there_are_idle_ones(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 8, "max_db_connections": 8, "server_idle_timeout": "10m"})
+    clients = busy_and_idle(one, 4, 4)
+    mine = [client.query("SELECT pg_backend_pid()").value() for client in clients[:4]]
+    one.change(defaults={"max_db_connections": 4})
+    one.reload()
+    pg.wait_backends(4, "app")
+    for client in clients[:4]:
+        client.query("COMMIT")
+    assert {int(pid) for pid in mine} == pg.pids("app")
+    for client in clients:
+        assert client.query("SELECT 'all'").value() == "all"
+        client.terminate()
+
+
+def test_a_lowered_max_db_connections_takes_from_the_pool_that_has_most(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 8, "max_db_connections": 10, "server_idle_timeout": "10m"})
+    clients = busy_and_idle(one, 0, 7) + busy_and_idle(one, 0, 3, user="scram")
+    assert (len(pg.pids("app")), len(pg.pids("scram"))) == (7, 3)
+    one.change(defaults={"max_db_connections": 4})
+    one.reload()
+    pg.wait_backends(2, "app")
+    pg.wait_backends(2, "scram")
+    for client in clients:
+        assert client.query("SELECT 'all'").value() == "all"
+        client.terminate()
