@@ -360,8 +360,8 @@ const struct pgr_key pgr_keys[] = {
 	ROW("password_file", SECRET_FILE, PGR_IN_USER, "null", "File that holds the password.",
 		USER(secrets), .flags = PGR_KEY_NULLABLE)
 	ROW("max_client_connections", INT, PGR_IN_USER, "0",
-		"Client connections of this user over all databases, beside the database's own limit; "
-		"0: no limit.",
+		"Client connections that have logged in as this user over all databases, whatever `user` "
+		"these log in to the server with; the database's own limit holds too; 0: no limit.",
 		USER(max_client_connections), .max = MOST_CLIENTS)
 
 	ROW("host", TEXT, PGR_IN_SERVER, NULL,

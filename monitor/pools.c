@@ -78,8 +78,7 @@ grow(struct pgr_monitor *m, struct pgr_pool *pool, pgr_pool_id id, uint32_t plac
 }
 
 static void
-copy_settings(struct pgr_pool *pool, const struct pgr_config_pooling *set,
-	const struct pgr_config_user *user)
+copy_settings(struct pgr_pool *pool, const struct pgr_config_pooling *set)
 {
 #define COPY(name) atomic_store(&pool->set.name, (uint64_t)set->name)
 	COPY(pool_mode);
@@ -101,7 +100,6 @@ copy_settings(struct pgr_pool *pool, const struct pgr_config_pooling *set,
 	COPY(server_lifetime);
 	COPY(prepared_statements);
 #undef COPY
-	atomic_store(&pool->set.max_user_connections, user != NULL ? user->max_client_connections : 0);
 }
 
 static void
@@ -158,7 +156,7 @@ resolve(struct pgr_monitor *m, pgr_pool_id id, const struct pgr_config_db *db,
 		atomic_fetch_add(&pool->epoch, 1);
 	}
 	pool->forced_user = !pgr_config_is_null(db->user);
-	copy_settings(pool, &set, user);
+	copy_settings(pool, &set);
 	if (set.pool_size < size_before)
 		pgr_places_lowered(m, id);
 	describe(m, id);

@@ -410,26 +410,19 @@ client_slot(struct pgr_shm *shm, const struct pgr_client_rec *rec)
 	return id;
 }
 
-/*
- * The name that the client gave itself is known where its settings are applied: on the server
- * connection, while it has one.
- */
 static void
 put_client_rest(json_t *row, struct pgr_shm *shm, const struct pgr_client_rec *rec, unsigned worker)
 {
 	pgr_slot_id slot = client_slot(shm, rec);
-	char application[256] = "";
 	uint64_t server = 0;
 
-	if (slot.n != PGR_NO_SLOT.n) {
-		slot_application(shm, slot, application, sizeof(application));
+	if (slot.n != PGR_NO_SLOT.n)
 		server = server_number(slot, atomic_load(&pgr_shm_slot(shm, slot)->conn));
-	}
 	put_reference(row, "ptr", 'C', atomic_load(&rec->id));
 	put_reference(row, "link", 'S', server);
 	pgr_stats_rows_number(row, "remote_pid", 0);
 	pgr_stats_rows_text(row, "tls", "");
-	pgr_stats_rows_text(row, "application_name", application);
+	pgr_stats_rows_name(row, "application_name", rec->application, sizeof(rec->application));
 	pgr_stats_rows_number(row, "prepared_statements", 0);
 	pgr_stats_rows_number(row, "id", atomic_load(&rec->id));
 	pgr_stats_rows_number(row, "worker", worker);
@@ -446,7 +439,7 @@ client_row(struct pgr_shm *shm, const struct pgr_client_rec *rec, uint32_t state
 	json_t *row = json_object();
 
 	pgr_stats_rows_text(row, "type", "C");
-	pgr_stats_rows_name(row, "user", pool->user, sizeof(pool->user));
+	pgr_stats_rows_name(row, "user", rec->user, sizeof(rec->user));
 	pgr_stats_rows_name(row, "database", pool->database, sizeof(pool->database));
 	pgr_stats_rows_text(row, "state", NAME_OF(client_states, state));
 	put_address(row, rec->addr);

@@ -26,8 +26,9 @@ enum pgr_client_state {
  *
  *   writer     the worker; cancel, canceler: the process that received the cancel request sets them,
  *              the worker zeroes cancel when the cancel was delivered
- *   readers    anyone
- *   ordering   key and pid first, then state by a release store; cancel is seq_cst
+ *   readers    anyone; application may be torn
+ *   ordering   key and pid first, then state by a release store; user before counted; cancel and
+ *              counted are seq_cst
  *   on death   the successor frees all records of its index
  *   invariant  pid is the record's index + 1 under a mixing that keeps pids unique
  */
@@ -46,8 +47,11 @@ struct pgr_client_rec {
 	uint16_t port;
 	uint8_t pinned; /* enum pgr_pin_reason of worker/ */
 	uint8_t key_len;
-	uint8_t pad[20];
+	_Atomic uint32_t counted; /* 1: authenticated, so it counts against the limit of its user */
+	uint8_t pad[16];
+	char user[PGR_NAME_MAX];        /* its own name, whoever logs in to the server */
+	char application[PGR_NAME_MAX]; /* application_name, as the session has it now */
 } PGR_ALIGNED(64);
-_Static_assert(sizeof(struct pgr_client_rec) == 128, "two cache lines per client");
+_Static_assert(sizeof(struct pgr_client_rec) == 256, "four cache lines per client; docs/SHM.md draws this");
 
 #endif

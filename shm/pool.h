@@ -38,7 +38,6 @@ enum pgr_pool_mode {
 	X(max_server_logins)                                                                       \
 	X(max_db_connections)                                                                      \
 	X(max_client_connections)                                                                  \
-	X(max_user_connections)                                                                    \
 	X(queue_timeout)                                                                           \
 	X(connect_timeout)                                                                         \
 	X(login_retry)                                                                             \
@@ -104,7 +103,6 @@ struct pgr_pool {
 	uint32_t host;          /* index of the server's struct pgr_host */
 	uint32_t forced_user;   /* the login is the database's, not the client's */
 	_Atomic uint64_t freed; /* rises after each change of a place to FREE */
-	char pad[8];
 	struct {
 #define X(name) _Atomic uint64_t name;
 		PGR_POOL_SETTINGS(X)

@@ -286,6 +286,8 @@ on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t
 		return;
 	}
 	pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
+	if (strcmp(name, "application_name") == 0)
+		pgr_client_tell_name(w, c);
 	if (strcmp(name, "default_transaction_read_only") != 0)
 		s->cycle.explained += s->cycle.explained < UINT8_MAX;
 }
@@ -309,6 +311,7 @@ forget_session(struct pgr_worker *w, struct pgr_server *s)
 	c->unnamed = NULL;
 	pgr_settings_unref(c->settings);
 	c->settings = pgr_settings_ref(c->startup);
+	pgr_client_tell_name(w, c);
 	c->leg.fresh = true; /* the startup values go in front of the next query */
 	if (c->pin != PGR_PIN_SESSION_REASON)
 		c->pin = PGR_PIN_NONE_REASON;

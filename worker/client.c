@@ -6,6 +6,7 @@
 #include "worker/client.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -73,6 +74,7 @@ fill_rec(struct pgr_worker *w, struct pgr_client *c, const uint8_t addr[16], uin
 	rec->port = port;
 	rec->connected = pgr_clock_wall();
 	memcpy(rec->addr, addr, 16);
+	rec->user[0] = rec->application[0] = '\0';
 	atomic_store(&rec->cancel, 0);
 	atomic_store(&rec->pool, PGR_NO_POOL.n);
 	atomic_store(&rec->slot, 0);
@@ -172,6 +174,16 @@ pgr_client_mark(struct pgr_worker *w, struct pgr_client *c, enum pgr_client_stat
 	atomic_store_explicit(&rec->state, state, memory_order_release);
 }
 
+void
+pgr_client_tell_name(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_client_rec *rec = pgr_client_rec(w, c);
+	const char *name =
+		pgr_settings_get(c->settings->text, c->settings->len, "application_name");
+
+	snprintf(rec->application, sizeof(rec->application), "%s", name != NULL ? name : "");
+}
+
 const char *
 pgr_worker_pin_text(enum pgr_pin pin)
 {
@@ -256,6 +268,7 @@ leave_pool(struct pgr_worker *w, struct pgr_client *c)
 
 	pgr_client_mark(w, c, PGR_CLIENT_FREE);
 	atomic_store(&rec->id, 0);
+	atomic_store(&rec->counted, 0);
 	if (pool == NULL)
 		return;
 	pool->clients--;
@@ -284,6 +297,7 @@ pgr_client_finish(struct pgr_worker *w, struct pgr_client *c)
 	if (c->state == PGR_SESSION_CLOSING || c->state == PGR_SESSION_DEAD)
 		return;
 	leave_server(w, c, c->state == PGR_SESSION_READY && !c->leaving);
+	atomic_store(&pgr_client_rec(w, c)->counted, 0); /* while it lingers it is nobody's session */
 	c->state = PGR_SESSION_CLOSING;
 	c->since = w->now;
 	c->in_len = 0;

@@ -21,6 +21,9 @@ void pgr_client_event(struct pgr_worker *w, struct pgr_client *c, uint32_t event
 /* For statistics and SHOW CLIENTS. */
 void pgr_client_mark(struct pgr_worker *w, struct pgr_client *c, enum pgr_client_state state);
 
+/* The session's settings have changed: its application_name is shown. */
+void pgr_client_tell_name(struct pgr_worker *w, struct pgr_client *c);
+
 void pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin);
 
 /* A ReadyForQuery went to the client. */

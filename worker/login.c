@@ -180,6 +180,7 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 	pgr_settings_unref(c->startup);
 	c->settings = pgr_settings_ref(g->settings);
 	c->startup = pgr_settings_ref(g->settings);
+	pgr_client_tell_name(w, c);
 	write_parameters(vec, g->reported, g->reported_len, c->settings);
 	write_key(w, c, vec);
 	pgr_wire_ready(pgr_vec_room(vec, PGR_WIRE_HEADER + 1), PGR_TXN_IDLE);
@@ -310,9 +311,9 @@ enter_greeting(struct pgr_worker *w, struct pgr_client *c)
 	}
 }
 
-/* Clients of all workers in pools of the same database, or of the same user. */
+/* Clients of all workers in pools of this database. */
 static uint64_t
-count_clients(struct pgr_worker *w, const char *database, const char *user)
+clients_of_database(struct pgr_worker *w, const char *database)
 {
 	uint32_t top = pgr_shm_pools_used(w->shm);
 	uint64_t count = 0;
@@ -321,11 +322,33 @@ count_clients(struct pgr_worker *w, const char *database, const char *user)
 		struct pgr_pool *pool = pgr_shm_pool(w->shm, (pgr_pool_id){n});
 
 		if (atomic_load(&pool->state) == PGR_POOL_FREE ||
-			(database != NULL && strncmp(pool->database, database, PGR_NAME_MAX) != 0) ||
-			(user != NULL && strncmp(pool->user, user, PGR_NAME_MAX) != 0))
+			strncmp(pool->database, database, PGR_NAME_MAX) != 0)
 			continue;
 		for (uint32_t k = 0; k < w->shm->seg->workers; k++)
 			count += atomic_load(&pool->clients[k]);
+	}
+	return count;
+}
+
+/*
+ * Clients of all workers that logged in with this name, whatever their pools log in with. Goes over
+ * all records: only users with a limit pay for that, once a login.
+ */
+static uint64_t
+clients_of_user(struct pgr_worker *w, const char *user)
+{
+	uint32_t per = w->shm->seg->clients_per_worker;
+	uint64_t count = 0;
+
+	for (uint32_t k = 0; k < w->shm->seg->workers; k++) {
+		uint32_t used = PGR_MIN(atomic_load(&pgr_shm_proc(w->shm, k)->records_used), per);
+
+		for (uint32_t i = 0; i < used; i++) {
+			struct pgr_client_rec *rec = pgr_shm_client(w->shm, (pgr_client_id){k * per + i});
+
+			count += atomic_load(&rec->counted) != 0 &&
+				strncmp(rec->user, user, PGR_NAME_MAX) == 0;
+		}
 	}
 	return count;
 }
@@ -335,16 +358,17 @@ static enum pgr_rc
 check_limits(struct pgr_worker *w, struct pgr_client *c, struct pgr_err *err)
 {
 	struct pgr_pool *pool = c->leg.pool->view.pool;
+	const struct pgr_config_user *user = pgr_config_find_user(w->config, c->login->user);
 	uint64_t db_limit = atomic_load(&pool->set.max_client_connections);
-	uint64_t user_limit = atomic_load(&pool->set.max_user_connections);
+	uint64_t user_limit = user != NULL ? user->max_client_connections : 0;
 
-	if (db_limit != 0 && count_clients(w, pool->database, NULL) > db_limit) {
+	if (db_limit != 0 && clients_of_database(w, pool->database) > db_limit) {
 		pgr_err_set(err, "53300", "too many connections for database \"%s\"", pool->database);
 		return pgr_err_hint(err, "max_client_connections of the database is %llu.",
 			(unsigned long long)db_limit);
 	}
-	if (user_limit != 0 && count_clients(w, NULL, pool->user) > user_limit) {
-		pgr_err_set(err, "53300", "too many connections for role \"%s\"", pool->user);
+	if (user_limit != 0 && clients_of_user(w, c->login->user) > user_limit) {
+		pgr_err_set(err, "53300", "too many connections for role \"%s\"", c->login->user);
 		return pgr_err_hint(err, "max_client_connections of the user is %llu.",
 			(unsigned long long)user_limit);
 	}
@@ -496,6 +520,7 @@ static void
 authenticated(struct pgr_worker *w, struct pgr_client *c)
 {
 	const struct pgr_config_db *db = pgr_config_find_db(w->config, c->login->database);
+	struct pgr_client_rec *rec = pgr_client_rec(w, c);
 	struct pgr_login *login = c->login;
 	struct pgr_err err;
 	uint32_t at;
@@ -508,6 +533,8 @@ authenticated(struct pgr_worker *w, struct pgr_client *c)
 		refuse(w, c, &err);
 		return;
 	}
+	snprintf(rec->user, sizeof(rec->user), "%s", login->user);
+	atomic_store(&rec->counted, 1);
 	snprintf(login->pool_user, sizeof(login->pool_user), "%s",
 		pgr_config_is_null(db->user) ? login->user : pgr_config_text(w->config, db->user));
 	at = *found_cell(w, login);
@@ -527,7 +554,8 @@ add_setting(struct pgr_client *c, const char *name, const char *value, struct pg
 }
 
 static enum pgr_rc
-take_settings(struct pgr_client *c, const struct pgr_startup *s, struct pgr_err *err)
+take_settings(
+	struct pgr_worker *w, struct pgr_client *c, const struct pgr_startup *s, struct pgr_err *err)
 {
 	struct pgr_startup_options it;
 	const char *name;
@@ -552,6 +580,7 @@ take_settings(struct pgr_client *c, const struct pgr_startup *s, struct pgr_err 
 		rc = add_setting(c, name, value, err);
 	pgr_settings_unref(c->settings);
 	c->settings = pgr_settings_ref(c->startup);
+	pgr_client_tell_name(w, c);
 	return rc;
 }
 
@@ -607,7 +636,7 @@ begin_session(struct pgr_worker *w, struct pgr_client *c, const struct pgr_start
 	snprintf(c->login->database, PGR_NAME_MAX, "%.63s", s->database);
 	rc = check_admission(w, s, &err);
 	if (rc == PGR_OK)
-		rc = take_settings(c, s, &err);
+		rc = take_settings(w, c, s, &err);
 	if (rc == PGR_OK)
 		rc = pgr_auth_begin(w, &c->login->auth, c->login->user, &out, &err);
 	answer(w, c, rc, &out, &err);

@@ -286,6 +286,7 @@ clear_legacy(struct pgr_worker *w)
 
 		atomic_store(&rec->id, 0);
 		atomic_store(&rec->cancel, 0);
+		atomic_store(&rec->counted, 0);
 		atomic_store(&rec->state, PGR_CLIENT_FREE);
 	}
 	for (uint32_t n = 0; n < top; n++) {

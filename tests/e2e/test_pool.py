@@ -514,6 +514,26 @@ def test_max_client_connections(pg, pgroute, where):
         client.terminate()
 
 
+def test_max_client_connections_of_a_user_counts_under_its_own_name(pg, pgroute):
+    """Whoever logs in to the server: the limit is the client's, over all databases. (F14)"""
+    one = pgroute(pg, workers=2, databases={"shared": {"servers": [server(pg)], "dbname": "app", "user": "app", "password": "app-secret"}},
+                  users={"app": {"max_client_connections": 2}, "scram": {"max_client_connections": 3}})
+    others = [wire.Client(one.port).login("plain", database="shared") for _ in range(3)]
+    inside = [wire.Client(one.port).login("scram", database=name) for name in ("shared", "shared", "app")]
+    for name in ("shared", "app2"):
+        fields = told(one.port, "scram", database=name)
+        assert fields["C"] == "53300" and "scram" in fields["M"]
+    inside += [wire.Client(one.port).login("app", database="shared") for _ in range(2)]
+    assert told(one.port, "app")["C"] == "53300"
+    assert sorted(row["user"] for row in one.show("clients")) == ["app"] * 2 + ["plain"] * 3 + ["scram"] * 3
+    inside.pop(0).terminate()
+    proc.wait_for(lambda: len(one.show("clients")) == 7, "it to be gone")
+    inside.append(wire.Client(one.port).login("scram", database="app2"))
+    for client in others + inside:
+        assert client.query("SELECT 1").value() == "1"
+        client.terminate()
+
+
 def test_max_db_connections_over_all_users(pg, pgroute):
     one = pgroute(pg, workers=2, defaults={"pool_size": 5, "max_db_connections": 6}, databases={"app": {}})
     users = ("app", "app2", "scram", "plain")

@@ -126,6 +126,33 @@ def test_show_clients_and_servers(pg, pgroute):
     proc.wait_for(lambda: not one.show("clients"), "the client to be gone")
 
 
+def applications(one):
+    return [row["application_name"] for row in one.show("clients")]
+
+
+def test_o2_show_clients_tells_the_application_name_at_all_times(pg, pgroute):
+    """Also while it has no server connection; what changed it last counts, as PostgreSQL reports it."""
+    one = pgroute(pg, workers=2, defaults={"pool_size": 2})
+    with wire.Client(one.port).login(application_name="at login") as client, wire.Client(one.port).login() as nameless:
+        assert sorted(applications(one)) == ["", "at login"]
+        assert "at login" in one.ctl("show", "clients")
+        for sql, seen in (("SET application_name = 'changed'", "changed"), ("SELECT 1", "changed"),
+                          ("BEGIN; SET LOCAL application_name = 'local'; COMMIT", "changed"),
+                          ("BEGIN; SET application_name = 'undone'; ROLLBACK", "changed"),
+                          ("SELECT set_config('application_name', 'by function', false)", "by function"),
+                          ("RESET application_name", "at login"), ("SET application_name = 'again'", "again"),
+                          ("DISCARD ALL", "at login")):
+            assert not client.query(sql).errors
+            nameless.query("SELECT 1")
+            proc.wait_for(lambda: sorted(applications(one)) == ["", seen], f"{seen} after {sql}")
+        client.query("SET application_name = 'last'")
+        assert "last" in one.ctl("show", "clients")
+        client.terminate()
+    with wire.Client(one.port).login() as again:
+        proc.wait_for(lambda: applications(one) == [""], "the record to be used again without the name")
+        again.terminate()
+
+
 def test_o13_ids_are_never_used_twice(pg, pgroute):
     one = pgroute(pg, workers=2)
     seen = set()
