@@ -35,7 +35,7 @@ print_status(const json_t *status)
 
 	printf("pgroute %s is %s with pid %lld since %s\n", text_of(status, "version"),
 		text_of(status, "state"), number_of(status, "pid"), text_of(status, "started"));
-	printf("listening on ");
+	printf("listening on %s", json_array_size(listen) == 0 ? "nothing" : "");
 	for (size_t i = 0; i < json_array_size(listen); i++)
 		printf("%s%s", i > 0 ? ", " : "", json_string_value(json_array_get(listen, i)));
 	printf("\n%lld of %lld workers alive, %lld of at most %lld clients, %lld pools, %lld "

@@ -119,11 +119,35 @@ pgr_listeners_open(struct pgr_master *m, struct pgr_err *err)
 }
 
 void
+pgr_listeners_tell(struct pgr_master *m)
+{
+	struct pgr_listening *listening = &m->shm.seg->listening;
+
+	for (unsigned i = 0; i < m->listeners; i++)
+		pgr_sock_name(m->listener[i], listening->text[i], sizeof(listening->text[i]));
+	atomic_store(&listening->count, m->listeners);
+}
+
+/* The file may name others by now: what is removed is what the socket itself is bound to. */
+static void
+unlink_socket(int fd)
+{
+	char path[PGR_LISTENING_TEXT];
+
+	pgr_sock_name(fd, path, sizeof(path));
+	if (path[0] == '/')
+		unlink(path);
+}
+
+void
 pgr_listeners_close(struct pgr_master *m)
 {
+	atomic_store(&m->shm.seg->listening.count, 0);
 	for (unsigned i = 0; i < m->listeners; i++) {
-		if (!m->inherited) /* systemd's stay for its next start */
+		if (!m->inherited) { /* systemd's stay for its next start */
 			shutdown(m->listener[i], SHUT_RD); /* ends it for all who have it: new clients are refused */
+			unlink_socket(m->listener[i]);
+		}
 		close(m->listener[i]);
 	}
 	m->listeners = 0;
@@ -132,16 +156,6 @@ pgr_listeners_close(struct pgr_master *m)
 void
 pgr_listeners_unlink(struct pgr_master *m)
 {
-	const struct pgr_config *cfg = m->pair.config;
-	char path[200];
-
-	unlink(pgr_config_text(cfg, cfg->control));
-	for (uint32_t i = 0; i < cfg->listen.n; i++) {
-		const struct pgr_config_listen *at = pgr_config_listen_at(cfg, i);
-
-		if (!at->is_unix)
-			continue;
-		snprintf(path, sizeof(path), "%s/.s.PGSQL.%u", pgr_config_text(cfg, at->host), at->port);
-		unlink(path);
-	}
+	pgr_listeners_close(m);
+	unlink_socket(m->control);
 }

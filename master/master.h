@@ -14,7 +14,7 @@
 #include "shm/segment.h"
 #include "shm/stats.h"
 
-#define PGR_MASTER_LISTENERS 16
+#define PGR_MASTER_LISTENERS PGR_LISTENING_MOST
 
 struct pgr_child {
 	unsigned index; /* of its struct pgr_proc */
@@ -102,6 +102,7 @@ void pgr_stop_tick(struct pgr_master *m);
 
 /* ---- listeners.c ---- */
 PGR_MUST enum pgr_rc pgr_listeners_open(struct pgr_master *m, struct pgr_err *err);
+void pgr_listeners_tell(struct pgr_master *m);  /* into shared memory, for status */
 void pgr_listeners_close(struct pgr_master *m); /* those for clients */
 void pgr_listeners_unlink(struct pgr_master *m);
 

@@ -13,23 +13,23 @@ extern char **environ;
 
 static char *title;
 static size_t title_size;
+static char *environment; /* the copy that environ points into */
 
 void
 pgr_title_init(int argc, char **argv)
 {
-	char *end = argv[argc - 1] + strlen(argv[argc - 1]) + 1;
+	char *first = argv[argc - 1] + strlen(argv[argc - 1]) + 1;
+	char *end = first;
+	int count = 0;
 
 	title = argv[0];
-	for (int i = 0; environ[i] != NULL; i++) {
-		char *copy;
-
-		if (environ[i] != end)
-			break;
-		end = environ[i] + strlen(environ[i]) + 1;
-		copy = strdup(environ[i]);
-		PGR_ASSERT(copy != NULL);
-		environ[i] = copy;
-	}
+	for (; environ[count] != NULL && environ[count] == end; count++)
+		end += strlen(end) + 1;
+	environment = malloc((size_t)(end - first) + 1);
+	PGR_ASSERT(environment != NULL);
+	memcpy(environment, first, (size_t)(end - first));
+	for (int i = 0; i < count; i++)
+		environ[i] = environment + (environ[i] - first);
 	title_size = (size_t)(end - title);
 }
 

@@ -364,23 +364,14 @@ state_text(const struct pgr_stats_source *source)
 
 /* Where clients connect, for the line that `pgroutectl start` and `status` print. */
 static json_t *
-listen_list(const struct pgr_config *config)
+listen_list(struct pgr_shm *shm)
 {
-	const struct pgr_config_listen *listen;
+	struct pgr_listening *listening = &shm->seg->listening;
+	uint32_t count = PGR_MIN(atomic_load(&listening->count), (uint32_t)PGR_LISTENING_MOST);
 	json_t *list = json_array();
-	char text[300];
 
-	for (uint32_t i = 0; config != NULL && (listen = pgr_config_listen_at(config, i)) != NULL;
-		i++) {
-		const char *host = pgr_config_text(config, listen->host);
-
-		if (listen->is_unix)
-			snprintf(text, sizeof(text), "%s/.s.PGSQL.%u", host, listen->port);
-		else
-			snprintf(text, sizeof(text), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
-				listen->port);
-		json_array_append_new(list, json_string(text));
-	}
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(list, json_string(listening->text[i]));
 	return list;
 }
 
@@ -419,7 +410,7 @@ pgr_stats_show_status(const struct pgr_stats_source *source, struct pgr_stats_te
 	pgr_stats_rows_number(object, "pid", (uint64_t)source->master);
 	pgr_stats_rows_text(object, "version", PGR_VERSION);
 	pgr_stats_rows_time(object, "started", atomic_load(&stats->started));
-	json_object_set_new(object, "listen", listen_list(source->config));
+	json_object_set_new(object, "listen", listen_list(source->shm));
 	pgr_stats_rows_number(object, "workers", workers_of(source));
 	pgr_stats_rows_number(object, "workers_alive", workers_beating(source));
 	pgr_stats_rows_number(object, "clients", clients);

@@ -44,6 +44,32 @@ pgr_sock_options(int fd, const struct pgr_keepalive *keepalive)
 			(int)(keepalive->user_timeout / PGR_USEC_PER_MSEC));
 }
 
+void
+pgr_sock_name(int fd, char *buf, size_t size)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} addr = {0};
+	socklen_t len = sizeof(addr) - 1; /* a path that fills it lacks its NUL */
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	snprintf(buf, size, "?");
+	if (getsockname(fd, &addr.any, &len) != 0)
+		return;
+	if (addr.any.sa_family == AF_UNIX) {
+		snprintf(buf, size, "%s", addr.un.sun_path);
+	} else if (addr.any.sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &addr.in6.sin6_addr, host, sizeof(host));
+		snprintf(buf, size, "[%s]:%u", host, ntohs(addr.in6.sin6_port));
+	} else if (addr.any.sa_family == AF_INET) {
+		inet_ntop(AF_INET, &addr.in.sin_addr, host, sizeof(host));
+		snprintf(buf, size, "%s:%u", host, ntohs(addr.in.sin_port));
+	}
+}
+
 static enum pgr_rc
 listen_on(int fd, const struct sockaddr *addr, socklen_t len, const char *name, int *ret_fd,
 	struct pgr_err *err)

@@ -22,6 +22,9 @@ struct pgr_keepalive {
 PGR_MUST enum pgr_rc pgr_sock_listen(
 	const char *host, uint16_t port, int *ret_fd, struct pgr_err *err);
 
+/* Where a socket listens, as the kernel has it: "127.0.0.1:6432", "[::]:6432", or a path. */
+void pgr_sock_name(int fd, char *buf, size_t size);
+
 /* Options for every connection that this listener will take from now on: they inherit them. */
 void pgr_sock_options(int fd, const struct pgr_keepalive *keepalive);
 

@@ -72,6 +72,20 @@ struct pgr_answer {
 	char text[32768]; /* lines; of an error: what and how to mend it */
 };
 
+#define PGR_LISTENING_MOST 16
+#define PGR_LISTENING_TEXT 112 /* the longest path of a socket is 108 */
+
+/*
+ * Where clients may connect, as the kernel has it.
+ *
+ *   writer     the master: the texts before the first fork, count 0 when it closes the listeners
+ *   readers    stats
+ */
+struct pgr_listening {
+	_Atomic uint32_t count;
+	char text[PGR_LISTENING_MOST][PGR_LISTENING_TEXT];
+};
+
 struct pgr_segment {
 	uint64_t magic;
 	uint32_t workers;
@@ -84,6 +98,7 @@ struct pgr_segment {
 	_Atomic uint64_t next_id;     /* of clients; never used again while pgroute runs */
 	_Atomic uint64_t started;     /* wall clock, usec */
 	struct pgr_answer answer;
+	struct pgr_listening listening;
 	struct pgr_generations generations;
 	struct pgr_proc proc[PGR_PROCS];
 	struct pgr_host host[PGR_HOSTS_MAX];

@@ -2,6 +2,7 @@
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -213,3 +214,39 @@ def test_query_after_reload_by_ctl(pg, pgroute):
         client.send(query("SELECT pg_sleep(0.5), 'over the reload'"))
         one.reload()
         assert client.ready().rows == [("", "over the reload")]
+
+
+# -- what status tells
+
+def test_status_tells_the_sockets_that_are_open_not_those_of_the_file(pg, pgroute):
+    one = pgroute(pg, wait=False)
+    one.change(listen=[f"127.0.0.1:{one.port}", f"{one.folder}:7000"])
+    one.start()
+    sockets = [f"127.0.0.1:{one.port}", f"{one.folder}/.s.PGSQL.7000"]
+    assert one.ctl("status", "--json")["listen"] == sockets
+    one.change(listen=[f"127.0.0.1:{proc.free_port()}"])
+    one.reload()
+    assert one.ctl("status", "--json")["listen"] == sockets
+    assert all(text in one.ctl("status") for text in sockets)
+    client = wire.Client(one.port).login()
+    client.query("BEGIN")
+    one.term()
+    proc.wait_for(lambda: not proc.accepts(one.port), "the listeners to be closed")
+    assert one.ctl("status", "--json")["listen"] == []
+    client.close()
+
+
+def test_status_tells_the_sockets_inherited_from_systemd(pg, pgroute):
+    one = pgroute(pg, wait=False)
+    one.change(listen=[f"127.0.0.1:{proc.free_port()}"])
+    activate = ("import os, socket, sys\n"
+                f"s = socket.create_server(('127.0.0.1', {one.port}))\n"
+                "s.setblocking(False)\n"
+                "os.dup2(s.fileno(), 3)\n"
+                "os.set_inheritable(3, True)\n"
+                "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
+                "os.execv(sys.argv[1], sys.argv[1:])\n")
+    one.begin(prefix=[sys.executable, "-c", activate])
+    proc.wait_for(one.serves, "pgroute to serve")
+    assert serves(one)
+    assert one.ctl("status", "--json")["listen"] == [f"127.0.0.1:{one.port}"]
