@@ -1,5 +1,6 @@
 /*
- * The log: lines to stderr in one write(2) each, so that processes do not mix theirs. Rates are
+ * The log: lines to stderr (or what the master has put there: master/logfile.c) in one write(2) each,
+ * so that processes do not mix theirs. Rates are
  * bounded per event name: a flood of equal events costs a counter, not a disk.
  */
 #include "base/log.h"
@@ -32,8 +33,23 @@ void
 pgr_log_init(const char *role, enum pgr_log_level least, bool json)
 {
 	snprintf(log_state.role, sizeof(log_state.role), "%s", role);
+	pgr_log_set(least, json);
+}
+
+void
+pgr_log_set(enum pgr_log_level least, bool json)
+{
 	log_state.least = least;
 	log_state.json = json;
+}
+
+void
+pgr_log_take(int fd)
+{
+	if (fd < 0)
+		return;
+	(void)dup3(fd, STDERR_FILENO, 0);
+	close(fd);
 }
 
 static size_t

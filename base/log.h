@@ -19,6 +19,12 @@ enum pgr_log_level {
 /* role: shown with each line ("worker 0"). Lines go to stderr. */
 void pgr_log_init(const char *role, enum pgr_log_level least, bool json);
 
+/* The same for a process that has its role: what a reload may change. */
+void pgr_log_set(enum pgr_log_level least, bool json);
+
+/* Stderr is this open file from now on. Takes over fd; one below 0 changes nothing. */
+void pgr_log_take(int fd);
+
 /*
  * event: a stable dotted name ("client.refused"). More than 20 lines of one event in a second are
  * held back and told as a count when the second is over.

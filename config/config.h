@@ -186,6 +186,7 @@ struct pgr_config {
 	struct pgr_config_secret monitor_password;
 	enum pgr_log_level log_level;
 	enum pgr_config_log_format log_format;
+	pgr_cref log_destination; /* "stderr", or the absolute path of a file */
 	enum pgr_config_auth auth_type;
 	uint32_t max_clients;
 	uint32_t tcp_keepalive_count;

@@ -44,11 +44,6 @@ static const struct pgr_key_word log_formats[] = {
 	{NULL, 0, NULL},
 };
 
-static const struct pgr_key_word log_destinations[] = {
-	{"stderr", 0, NULL},
-	{NULL, 0, NULL},
-};
-
 static const struct pgr_key_word auth_types[] = {
 	{"trust", PGR_CONFIG_AUTH_TRUST, NULL},
 	{"plain", PGR_CONFIG_AUTH_PLAIN, NULL},
@@ -173,7 +168,9 @@ const struct pgr_key pgr_keys[] = {
 		CONFIG(log_level), .words = log_levels)
 	GLOBAL("log.format", WORD, "text", "Lines for people, or one JSON object per line.",
 		CONFIG(log_format), .words = log_formats)
-	GLOBAL("log.destination", WORD, "stderr", "Where log lines go.", .words = log_destinations)
+	GLOBAL("log.destination", TEXT, "stderr",
+		"Where log lines go: `stderr`, or the absolute path of a file, which each reload opens anew.",
+		CONFIG(log_destination), .max = 4095, .flags = PGR_KEY_STDERR)
 	LATER("log.slow_query", DURATION, PGR_IN_GLOBAL, "null", "the slow query log",
 		"Queries that took longer are logged.", .max = DAY, .flags = PGR_KEY_NULLABLE)
 	GLOBAL("log.connections", BOOL, "false", "Whether each login and its end are logged.",

@@ -62,6 +62,7 @@ enum pgr_key_flag {
 	PGR_KEY_REQUIRED = 16,
 	PGR_KEY_NAME = 32,    /* a text of at most PGR_CONFIG_NAME_MAX bytes */
 	PGR_KEY_HOST = 64,    /* sets is_unix of the server beside it when it is a path */
+	PGR_KEY_STDERR = 128, /* a text that is "stderr" or an absolute path */
 };
 
 struct pgr_key_word {

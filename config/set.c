@@ -119,6 +119,11 @@ check_text(struct pgr_load *load, const struct pgr_key *key, const struct pgr_no
 		pgr_load_complain_key(load, key, node, &complaint);
 		return false;
 	}
+	if ((key->flags & PGR_KEY_STDERR) != 0 && node->text[0] != '/' &&
+		strcmp(node->text, "stderr") != 0) {
+		complain(load, key, node, "must be stderr or an absolute path");
+		return false;
+	}
 	return true;
 }
 

@@ -1,10 +1,12 @@
 /*
  * Starts a daemon and stays until it serves. The child's stderr is a pipe of ours meanwhile, so
- * that what keeps it from starting is told here. After that nobody reads the pipe: the daemon is
+ * that what keeps it from starting is told here. Where log.destination names a file the daemon
+ * turns to that once it has all that it needs; else nobody reads the pipe afterwards: the daemon is
  * started with SIGPIPE ignored, so lines to it are lost as if they went to /dev/null.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -191,15 +193,27 @@ report_ended(const struct pgr_ctl *ctl, struct child *child, int status)
 	return pgr_report_error(ctl, PGR_CTL_FAILED, NULL, "pgroute did not start: %s", reason);
 }
 
+/* The file that the daemon logs to; NULL: none. */
+static const char *
+log_file(const struct pgr_ctl *ctl)
+{
+	const struct pgr_config *cfg = ctl->place.pair.config;
+	const char *destination = pgr_config_text(cfg, cfg->log_destination);
+
+	return strcmp(destination, "stderr") == 0 ? NULL : destination;
+}
+
 static int
 report_late(const struct pgr_ctl *ctl, struct child *child)
 {
+	char hint[PATH_MAX + 40] = "run it in the foreground to see more: pgroute -c FILE";
 	char reason[900];
 
+	if (log_file(ctl) != NULL)
+		snprintf(hint, sizeof(hint), "its log tells more: %s", log_file(ctl));
 	kill(child->pid, SIGTERM);
 	child_reason(child, reason, sizeof(reason));
-	return pgr_report_error(ctl, PGR_CTL_FAILED,
-		"run it in the foreground to see more: pgroute -c FILE",
+	return pgr_report_error(ctl, PGR_CTL_FAILED, hint,
 		"pgroute did not serve within 30 seconds and was told to stop; the last it said: "
 		"%s",
 		reason);
@@ -212,9 +226,10 @@ report_started(const struct pgr_ctl *ctl, const json_t *status)
 	const char *first = json_string_value(json_array_get(listen, 0));
 	json_t *object = json_pack(
 		"{s:b, s:i, s:O}", "ok", 1, "pid", (int)pgr_daemon_pid(status), "listen", listen);
-	int rc = pgr_report_done(ctl, object, "pgroute started with pid %d, listening on %s%s",
+	int rc = pgr_report_done(ctl, object, "pgroute started with pid %d, listening on %s%s, logging to %s",
 		(int)pgr_daemon_pid(status), first == NULL ? "nothing" : first,
-		json_array_size(listen) > 1 ? " and more" : "");
+		json_array_size(listen) > 1 ? " and more" : "",
+		log_file(ctl) != NULL ? log_file(ctl) : "nowhere (log.destination may name a file)");
 
 	json_decref(object);
 	return rc;

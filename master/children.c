@@ -43,6 +43,7 @@ close_inherited(struct pgr_master *m, const struct pgr_child *self)
 	pgr_vault_close_all(&m->vault);
 	pgr_loop_close(&m->loop);
 	close(m->signals);
+	close(m->first_stderr);
 	if (self->index != PGR_PROC_STATS && m->control >= 0)
 		close(m->control);
 	if (self->index != PGR_PROC_STATS && m->http >= 0)
@@ -104,6 +105,7 @@ spawn(struct pgr_master *m, struct pgr_child *child)
 	atomic_store(&proc->beat, m->now);
 	child->started = m->now;
 	child->sock = pair[0];
+	child->log_due = false; /* inherited */
 	child->pid = fork();
 	if (child->pid == 0) {
 		close(pair[0]);

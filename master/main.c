@@ -3,6 +3,7 @@
  * until told to stop. The loop here knows signals, children's sockets and a tick; nothing else.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <pwd.h>
 #include <signal.h>
@@ -163,7 +164,6 @@ static enum pgr_rc
 set_up(struct pgr_master *m, struct pgr_err *err)
 {
 	raise_open_files();
-	check_open_files(m);
 	if (find_user(m, err) != PGR_OK || pgr_loop_open(&m->loop, err) != PGR_OK ||
 		open_signals(m, err) != PGR_OK || pgr_listeners_open(m, err) != PGR_OK)
 		return PGR_FAIL;
@@ -174,6 +174,21 @@ set_up(struct pgr_master *m, struct pgr_err *err)
 	pgr_listeners_tell(m);
 	pgr_vault_init(&m->vault);
 	prctl(PR_SET_DUMPABLE, 0);
+	return PGR_OK;
+}
+
+/* Last of all that may fail: what does is told where we were started. */
+static enum pgr_rc
+open_log(struct pgr_master *m, struct pgr_err *err)
+{
+	int fd;
+
+	m->first_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (m->first_stderr < 0)
+		return pgr_err_sys(err, "53000", "cannot keep stderr");
+	if (pgr_logfile_open(m, m->pair.config, &fd, err) != PGR_OK)
+		return PGR_FAIL;
+	pgr_logfile_use(m, fd);
 	return PGR_OK;
 }
 
@@ -194,6 +209,7 @@ run(struct pgr_master *m)
 		}
 		pgr_vault_answer(m);
 		pgr_children_tick(m);
+		pgr_logfile_tick(m);
 		pgr_stop_tick(m);
 	}
 }
@@ -250,10 +266,12 @@ serve(struct pgr_master *m)
 	pgr_log_init("master", m->pair.config->log_level,
 		m->pair.config->log_format == PGR_CONFIG_LOG_JSON);
 	pgr_title_set("master");
-	if (set_up(m, &err) != PGR_OK || !pgr_reload_first(m)) {
+	if (set_up(m, &err) != PGR_OK || pgr_reload_first(m, &err) != PGR_OK ||
+		open_log(m, &err) != PGR_OK) {
 		fprintf(stderr, "pgroute: %s%s%s\n", err.message, err.hint[0] != '\0' ? " " : "", err.hint);
 		return 1;
 	}
+	check_open_files(m);
 	m->now = pgr_clock_now();
 	pgr_children_start(m);
 	notify("READY=1");

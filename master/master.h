@@ -22,6 +22,7 @@ struct pgr_child {
 	int sock;       /* our end; -1: none */
 	pgr_usec started;
 	pgr_usec not_before; /* respawn after this */
+	bool log_due;        /* it has not been handed the log that we write to */
 	unsigned quick_deaths;
 };
 
@@ -48,6 +49,7 @@ struct pgr_master {
 	struct pgr_loop loop;
 	pgr_usec now;
 	int signals; /* signalfd */
+	int first_stderr; /* as it was when we were started: log.destination: stderr */
 	int listener[PGR_MASTER_LISTENERS];
 	unsigned listeners;
 	bool inherited; /* listener[] came from systemd */
@@ -85,7 +87,17 @@ void pgr_vault_close_all(struct pgr_vault *vault); /* in a forked child */
 
 /* Loads and publishes; the outcome is in shm.seg->answer and in the log. False: nothing changed. */
 bool pgr_reload(struct pgr_master *m);
-bool pgr_reload_first(struct pgr_master *m);
+/* Publishes what was loaded at the start. */
+PGR_MUST enum pgr_rc pgr_reload_first(struct pgr_master *m, struct pgr_err *err);
+
+/* ---- logfile.c ---- */
+
+/* Opens what log.destination of cfg names; the caller hands *ret_fd to pgr_logfile_use or closes it. */
+PGR_MUST enum pgr_rc pgr_logfile_open(const struct pgr_master *m, const struct pgr_config *cfg,
+	int *ret_fd, struct pgr_err *err);
+/* All processes log there from now on. Takes over fd. */
+void pgr_logfile_use(struct pgr_master *m, int fd);
+void pgr_logfile_tick(struct pgr_master *m); /* children whose queue was full */
 
 /* ---- sandbox.c ---- */
 

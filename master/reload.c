@@ -81,38 +81,45 @@ load(struct pgr_master *m, struct pgr_config_pair *ret)
 	return ok;
 }
 
+static bool
+refused(struct pgr_master *m, struct pgr_config_pair *pair, const struct pgr_err *err)
+{
+	answer_clear(m, false);
+	answer_line(m, err->message);
+	pgr_log(PGR_LOG_ERROR, "config", "%s", err->message);
+	pgr_config_free(pair);
+	return false;
+}
+
 bool
 pgr_reload(struct pgr_master *m)
 {
 	struct pgr_config_pair pair;
 	struct pgr_err err;
+	int log;
 
 	if (!load(m, &pair))
 		return false;
+	if (pgr_logfile_open(m, pair.config, &log, &err) != PGR_OK)
+		return refused(m, &pair, &err);
 	answer_clear(m, true);
 	if (pgr_config_diff(&m->pair, &pair, on_change, m) == 0)
 		answer_line(m, "nothing changed");
 	if (publish(m, &pair, &err) != PGR_OK) {
-		answer_clear(m, false);
-		answer_line(m, err.message);
-		pgr_log(PGR_LOG_ERROR, "config", "%s", err.message);
-		pgr_config_free(&pair);
-		return false;
+		close(log);
+		return refused(m, &pair, &err);
 	}
 	pgr_config_free(&m->pair);
 	m->pair = pair;
+	pgr_logfile_use(m, log);
+	pgr_log_set(pair.config->log_level, pair.config->log_format == PGR_CONFIG_LOG_JSON);
 	atomic_fetch_add(&m->shm.stats->reloads, 1);
 	pgr_children_poke(m);
 	return true;
 }
 
-bool
-pgr_reload_first(struct pgr_master *m)
+enum pgr_rc
+pgr_reload_first(struct pgr_master *m, struct pgr_err *err)
 {
-	struct pgr_err err;
-
-	if (publish(m, &m->pair, &err) == PGR_OK)
-		return true;
-	pgr_log(PGR_LOG_ERROR, "config", "%s", err.message);
-	return false;
+	return publish(m, &m->pair, err);
 }

@@ -101,6 +101,7 @@ on_note(struct pgr_master *m, unsigned child, const struct pgr_note *note, int f
 	case PGR_NOTE_HERE:
 	case PGR_NOTE_NONE:
 	case PGR_NOTE_RESULT:
+	case PGR_NOTE_LOG:
 		break;
 	}
 	if (fd >= 0)

@@ -282,6 +282,10 @@ pgr_closing_on_vault(struct pgr_monitor *m)
 		struct pgr_watched *w = note.slot < PGR_SLOTS_MAX ? m->watched[note.slot] : NULL;
 		struct pgr_slot *slot;
 
+		if (note.kind == PGR_NOTE_LOG) {
+			pgr_log_take(fd);
+			continue;
+		}
 		if (w == NULL || w->conn != note.conn || w->fd >= 0) {
 			if (fd >= 0)
 				close(fd);

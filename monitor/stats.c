@@ -35,6 +35,8 @@ static void
 use_configuration(struct process *p)
 {
 	p->source.config = pgr_generation_use(p->shm, PGR_PROC_STATS, NULL, &p->source.version);
+	pgr_log_set(p->source.config->log_level,
+		p->source.config->log_format == PGR_CONFIG_LOG_JSON);
 }
 
 static void
@@ -56,8 +58,10 @@ on_master(struct process *p)
 	int fd;
 
 	while ((rc = pgr_fdpass_receive(p->master, &note, &fd)) == PGR_OK) {
-		if (fd >= 0)
-			close(fd); /* nobody hands us descriptors */
+		if (note.kind == PGR_NOTE_LOG)
+			pgr_log_take(fd);
+		else if (fd >= 0)
+			close(fd); /* nobody hands us others */
 		if (note.kind == PGR_NOTE_RESULT)
 			pgr_stats_control_on_result(&p->control);
 	}

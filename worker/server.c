@@ -156,6 +156,10 @@ pgr_server_on_vault(struct pgr_worker *w)
 		struct pgr_server *s = note.slot < PGR_SLOTS_MAX ? w->server[note.slot] : NULL;
 		bool have = note.kind == PGR_NOTE_HERE && fd >= 0;
 
+		if (note.kind == PGR_NOTE_LOG) {
+			pgr_log_take(fd);
+			continue;
+		}
 		if (s == NULL || s->io.fd >= 0 || s->conn != note.conn ||
 			(have && pgr_server_adopt(w, s, fd, note.conn, &err) != PGR_OK)) {
 			if (fd >= 0)

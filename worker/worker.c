@@ -32,6 +32,7 @@ use_config(struct pgr_worker *w)
 
 	w->config = pgr_generation_use(w->shm, w->self, &secrets, &w->version);
 	w->secrets = secrets;
+	pgr_log_set(w->config->log_level, w->config->log_format == PGR_CONFIG_LOG_JSON);
 	w->keepalive = (struct pgr_keepalive){.idle = w->config->tcp_keepalive_idle,
 		.interval = w->config->tcp_keepalive_interval,
 		.count = w->config->tcp_keepalive_count,
@@ -355,6 +356,7 @@ pgr_worker_run(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_
 
 	w = worker_new(shm, self, listeners, count, vault);
 	come_alive(w);
+	pgr_server_on_vault(w); /* whatever woke us meanwhile was not looked at */
 	use_config(w);
 	w->now = pgr_clock_now();
 	set_accepting(w, true);

@@ -216,6 +216,149 @@ def test_query_after_reload_by_ctl(pg, pgroute):
         assert client.ready().rows == [("", "over the reload")]
 
 
+# -- the log
+
+def log_of(pid):
+    """The file that a process logs to."""
+    return os.readlink(f"/proc/{pid}/fd/2")
+
+
+def family(one):
+    master = one.ctl("status", "--json")["pid"]
+    return [master, *proc.children(master)]
+
+
+def logged_by(one, log, role):
+    """A client's login, logged by that worker: clients come and stay until one is its."""
+    clients = []
+
+    def seen():
+        clients.append(wire.Client(one.port).login())
+        return any(f"[{role}] client.login" in line for line in log.read_text().splitlines())
+    proc.wait_for(seen, f"a line of {role} in {log}")
+    for client in clients:
+        client.terminate()
+
+
+@pytest.fixture
+def logging(daemon):
+    """A configured daemon whose log is a file; not yet started."""
+    one = daemon(workers=2, log={"level": "info", "connections": True})
+    one.log = one.folder / "logs" / "pgroute.log"
+    one.log.parent.mkdir()
+    one.change(log={"destination": str(one.log)})
+    return one
+
+
+def test_a_daemon_logs_to_its_file_from_every_process(logging):
+    logging.ctl("start")
+    for role in ("worker 0", "worker 1"):
+        logged_by(logging, logging.log, role)
+    assert "[master] start" in logging.text()
+    assert {log_of(pid) for pid in family(logging)} == {str(logging.log)}
+    assert logging.log.stat().st_mode & 0o777 == 0o640
+    user = proc.unprivileged()
+    if user is not None:
+        assert logging.log.stat().st_gid == user.pw_gid
+    worker = next(pid for pid in family(logging) if "worker 0" in proc.cmdline(pid))
+    os.kill(worker, signal.SIGKILL)
+    proc.wait_for(lambda: "ended by signal 9" in logging.text(), "its death to be logged")
+    proc.wait_for(lambda: logging.ctl("status", "--json")["workers_alive"] == 2, "its successor")
+    assert {log_of(pid) for pid in family(logging)} == {str(logging.log)}
+    logging.ctl("stop", "--fast")
+    assert "[master] stop" in logging.text()
+
+
+def test_reload_opens_the_log_anew_in_every_process(logging):
+    """What logrotate does: the file is moved away, then a reload."""
+    logging.ctl("start")
+    for role in ("worker 0", "worker 1"):
+        logged_by(logging, logging.log, role)
+    old = logging.log.rename(logging.log.with_suffix(".1"))
+    logging.ctl("reload")
+    proc.wait_for(lambda: {log_of(pid) for pid in family(logging)} == {str(logging.log)}, "all to write to the new file")
+    size = old.stat().st_size
+    for role in ("worker 0", "worker 1"):
+        logged_by(logging, logging.log, role)
+    assert old.stat().st_size == size
+    other = logging.log.parent / "other.log"
+    logging.change(log={"destination": str(other)})
+    logging.ctl("reload")
+    proc.wait_for(lambda: {log_of(pid) for pid in family(logging)} == {str(other)}, "all to write to the other file")
+    logging.ctl("stop", "--fast")
+    assert "[master] stop" in other.read_text()
+
+
+def test_a_stopped_worker_gets_the_new_log_when_it_runs_again(logging):
+    logging.ctl("start")
+    worker = next(pid for pid in family(logging) if "worker 0" in proc.cmdline(pid))
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        for n in range(3):
+            logging.log.rename(logging.log.with_suffix(f".{n}"))
+            logging.ctl("reload")
+            proc.wait_for(lambda: {log_of(pid) for pid in family(logging) if pid != worker} == {str(logging.log)}, "the others")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    proc.wait_for(lambda: log_of(worker) == str(logging.log), "it to write to the new file")
+
+
+def test_log_level_is_that_of_the_last_reload_in_every_process(logging):
+    logging.change(log={"level": "warning"})
+    logging.ctl("start")
+    wire.Client(logging.port).login().terminate()
+    assert "client.login" not in logging.text() and "[master] start" not in logging.text()
+    logging.change(log={"level": "info"})
+    logging.ctl("reload")
+    for role in ("worker 0", "worker 1"):
+        logged_by(logging, logging.log, role)
+    logging.change(log={"level": "error", "format": "json"})
+    logging.ctl("reload")
+
+    def silent():
+        size = logging.log.stat().st_size
+        clients = [wire.Client(logging.port).login() for _ in range(30)]  # more than one worker takes alone
+        for client in clients:
+            client.terminate()
+        return logging.log.stat().st_size == size
+    proc.wait_for(silent, "no worker to log logins")
+    logging.change(log={"level": "info"})
+    logging.ctl("reload")
+    proc.wait_for(lambda: (wire.Client(logging.port).login().terminate(), '"event":"client.login"' in logging.text())[1], "JSON")
+
+
+@pytest.mark.parametrize("where, hint", [("missing/pgroute.log", "No such file"), (".", "directory")])
+def test_a_log_that_cannot_be_opened_is_told_at_start_and_by_reload(logging, where, hint):
+    bad = str(logging.folder / where)
+    logging.ctl("start")
+    logging.change(log={"destination": bad})
+    line = one_line(logging.ctl_run("reload"))
+    assert bad in line and hint.lower() in line.lower()
+    assert {log_of(pid) for pid in family(logging)} == {str(logging.log)} and serves(logging)
+    logging.ctl("stop", "--fast")
+    line = one_line(logging.ctl_run("start"))
+    assert bad in line and hint.lower() in line.lower()
+
+
+def test_a_log_that_is_a_link_or_no_file_is_refused(logging):
+    target = logging.folder / "target"
+    target.touch()
+    link, fifo = logging.folder / "link", logging.folder / "fifo"
+    link.symlink_to(target)
+    os.mkfifo(fifo)
+    for bad in (link, fifo):
+        logging.change(log={"destination": str(bad)})
+        assert str(bad) in one_line(logging.ctl_run("start"))
+    for bad in ("pgroute.log", "syslogd"):
+        logging.change(log={"destination": bad})
+        assert "log.destination" in one_line(logging.ctl_run("check"))
+
+
+def test_start_tells_why_also_with_a_log_of_its_own(logging, pg):
+    logging.change(listen=[f"127.0.0.1:{pg.port}"])
+    assert "in use" in one_line(logging.ctl_run("start")).lower()
+
+
 # -- what status tells
 
 def test_status_tells_the_sockets_that_are_open_not_those_of_the_file(pg, pgroute):

@@ -301,6 +301,8 @@ START_TEST(test_config_load_wrong_types_are_refused)
 	assert_error("? [a]\n: 5\n", "t.yaml:1:3: a key must be a text");
 	assert_error("http: /run/x\n", "t.yaml:1:7: http: must be host:port, not a directory");
 	assert_error("listen: []\n", "t.yaml:1:9: listen: must not be empty");
+	assert_error("log: {destination: pgroute.log}\n",
+		"t.yaml:1:20: log.destination: must be stderr or an absolute path");
 }
 END_TEST
 

@@ -142,7 +142,25 @@ START_TEST(test_log_other_events_pass_a_flood)
 }
 END_TEST
 
+START_TEST(test_log_goes_where_it_is_told_with_the_level_it_is_told)
+{
+	FILE *other = tmpfile();
+
+	keep_stderr();
+	pgr_log_init("w", PGR_LOG_WARN, false);
+	pgr_log_set(PGR_LOG_DEBUG, true);
+	pgr_log_take(-1);
+	pgr_log(PGR_LOG_DEBUG, "a.b", "here");
+	ck_assert_ptr_nonnull(strstr(written(), "\"process\":\"w\",\"event\":\"a.b\",\"message\":\"here\"}\n"));
+	pgr_log_take(dup(fileno(other)));
+	pgr_log(PGR_LOG_DEBUG, "a.b", "there");
+	ck_assert_str_eq(written(), "");
+	kept = other;
+	ck_assert_ptr_nonnull(strstr(written(), "there"));
+}
+END_TEST
+
 UNIT_MAIN("log", test_log_line_carries_level_role_event_and_text, test_log_below_the_level_is_silent,
 	test_log_control_characters_cannot_make_a_line, test_log_json_escapes_quotes,
 	test_log_long_text_stays_one_line, test_log_flood_is_held_back_and_counted,
-	test_log_other_events_pass_a_flood)
+	test_log_other_events_pass_a_flood, test_log_goes_where_it_is_told_with_the_level_it_is_told)
