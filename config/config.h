@@ -176,6 +176,8 @@ struct pgr_config {
 	struct pgr_config_list dbs;     /* of struct pgr_config_db */
 	struct pgr_config_list users;   /* of struct pgr_config_user, sorted by name */
 	struct pgr_config_list listen;  /* of struct pgr_config_listen */
+	struct pgr_config_list includes; /* of pgr_cref: the patterns of all `include` of all files */
+	uint64_t included;              /* pgr_config_included_now() when it was loaded */
 	struct pgr_config_list admins;  /* of pgr_cref */
 	struct pgr_config_list stats_users;
 	struct pgr_config_listen http;
@@ -227,6 +229,12 @@ PGR_MUST enum pgr_rc pgr_config_load(
 /* The same from memory; errors call it name. Reads no file: include and password_file fail. */
 PGR_MUST enum pgr_rc pgr_config_load_text(const char *name, const char *text, size_t len,
 	struct pgr_config_pair *ret, struct pgr_config_errors *errors);
+
+/*
+ * A number for what `include` names at this moment: not equal to cfg->included when a file came, went
+ * or was written since the configuration was loaded. Looks into folders, reads no file.
+ */
+uint64_t pgr_config_included_now(const struct pgr_config *cfg);
 
 /* Gives back what the loader gave; the secrets are overwritten first. */
 void pgr_config_free(struct pgr_config_pair *pair);

@@ -5,10 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/load.h"
@@ -157,6 +155,8 @@ pgr_load_path(struct pgr_load *load, const char *path, const struct pgr_node *at
 
 	if (!read_file(path, PGR_LOAD_FILE_MAX, &content, &complaint))
 		return complain_file(load, path, at, complaint.message);
+	if (at != NULL)
+		pgr_watch_file(load, path, &content.stat);
 	if (!remember_file(load, &content.stat))
 		complain_file(load, path, at, "is included twice");
 	else if (load->file_count > PGR_LOAD_FILES_MAX)
@@ -187,21 +187,14 @@ relative_to(struct pgr_load *load, const struct pgr_node *node, bool escape)
 	return path;
 }
 
-/* A folder that is not there holds nothing; one that cannot be read must not look as if. */
-static int
-on_glob_error(const char *path, int why)
-{
-	(void)path;
-	return why != ENOENT && why != ENOTDIR;
-}
-
 /* A pattern may find nothing; a plain name that is not there is a mistake. */
 static void
 include_glob(struct pgr_load *load, const char *pattern, const struct pgr_node *at)
 {
 	glob_t found;
-	int rc = glob(pattern, 0, on_glob_error, &found);
+	int rc = pgr_watch_glob(pattern, &found);
 
+	pgr_watch_pattern(load, pattern);
 	if (rc == GLOB_NOMATCH && strpbrk(at->text, "*?[") == NULL)
 		complain_file(load, pattern, at, "there is no such file");
 	else if (rc != 0 && rc != GLOB_NOMATCH)

@@ -207,7 +207,8 @@ const struct pgr_key pgr_keys[] = {
 	LATER_TEXT("auth.query_database", PGR_IN_GLOBAL, "auth.query", "Database in which it runs.")
 	GLOBAL("include", INCLUDE, "[]",
 		"More files, as globs relative to the file they stand in; their mappings are merged "
-		"key by key, and what is defined twice is an error.")
+		"key by key, and what is defined twice is an error. They are watched: a file that comes, "
+		"goes or changes is a reload.")
 	GLOBAL("monitor", GROUP, NULL, "How the monitor logs in to servers.")
 	GLOBAL("monitor.user", TEXT, "null", "Its user.", CONFIG(monitor_user),
 		.flags = PGR_KEY_NULLABLE | PGR_KEY_NAME)

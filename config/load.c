@@ -296,6 +296,7 @@ load_fini(struct pgr_load *load)
 	free(load->dbs);
 	free(load->users);
 	free(load->files);
+	free(load->includes);
 }
 
 static void
@@ -330,6 +331,15 @@ add_users(struct pgr_load *load)
 			load->cfg.users.off = off;
 	}
 	load->cfg.users.n = (uint32_t)load->user_count;
+}
+
+static void
+add_includes(struct pgr_load *load)
+{
+	load->cfg.includes.n = (uint32_t)load->include_count;
+	if (load->include_count > 0)
+		load->cfg.includes.off = pgr_block_add(
+			&load->block, load->includes, load->include_count * sizeof(load->includes[0]));
 }
 
 /* Arrays are added element by element: they stay whole only if nothing comes between them. */
@@ -369,6 +379,7 @@ load_finish(struct pgr_load *load, const char *name, struct pgr_config_pair *ret
 	pgr_load_check(load);
 	add_dbs(load);
 	add_users(load);
+	add_includes(load);
 	add_heads(load);
 	if (load->block.full || load->secrets.full)
 		complain_whole(load, name, "the configuration is too large");

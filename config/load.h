@@ -4,6 +4,9 @@
 #ifndef PGR_CONFIG_LOAD_H
 #define PGR_CONFIG_LOAD_H
 
+#include <glob.h>
+#include <sys/stat.h>
+
 #include "config/block.h"
 #include "config/keys.h"
 #include "config/tree.h"
@@ -45,6 +48,8 @@ struct pgr_load {
 	size_t user_count;
 	struct pgr_load_file *files;
 	size_t file_count;
+	pgr_cref *includes; /* patterns */
+	size_t include_count;
 	size_t total; /* bytes of all files */
 	unsigned depth;
 	bool may_read; /* files besides the one given */
@@ -83,6 +88,11 @@ void pgr_load_include(
 /* The password in the file that node names, in the arena; NULL: told why. */
 const char *pgr_load_password_file(
 	struct pgr_load *load, const struct pgr_key *key, const struct pgr_node *node);
+
+/* watch.c */
+int pgr_watch_glob(const char *pattern, glob_t *found); /* as glob(3) */
+void pgr_watch_pattern(struct pgr_load *load, const char *pattern);
+void pgr_watch_file(struct pgr_load *load, const char *path, const struct stat *stat);
 
 /* set.c: stores the value of one key that is no mapping of keys. */
 void pgr_load_value(struct pgr_load *load, struct pgr_scope *scope, const struct pgr_key *key,

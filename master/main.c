@@ -210,6 +210,7 @@ run(struct pgr_master *m)
 		pgr_vault_answer(m);
 		pgr_children_tick(m);
 		pgr_logfile_tick(m);
+		pgr_reload_tick(m);
 		pgr_stop_tick(m);
 	}
 }

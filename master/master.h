@@ -45,6 +45,9 @@ struct pgr_vault {
 struct pgr_master {
 	const char *config_path;
 	struct pgr_config_pair pair; /* as published last */
+	pgr_usec look_at;            /* when included files are looked at next */
+	uint64_t included_seen;      /* pgr_config_included_now() at the last look */
+	uint64_t included_tried;     /* the same when a change of them was last loaded */
 	struct pgr_shm shm;
 	struct pgr_loop loop;
 	pgr_usec now;
@@ -87,6 +90,8 @@ void pgr_vault_close_all(struct pgr_vault *vault); /* in a forked child */
 
 /* Loads and publishes; the outcome is in shm.seg->answer and in the log. False: nothing changed. */
 bool pgr_reload(struct pgr_master *m);
+/* Included files that have changed are a reload. */
+void pgr_reload_tick(struct pgr_master *m);
 /* Publishes what was loaded at the start. */
 PGR_MUST enum pgr_rc pgr_reload_first(struct pgr_master *m, struct pgr_err *err);
 

@@ -1,6 +1,7 @@
 /*
  * Configuration: parse, validate, diff, publish. A bad file changes nothing and says why; a good one
- * becomes the next generation, and what did not change is not touched.
+ * becomes the next generation, and what did not change is not touched. Done when told to, and when
+ * included files have changed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 
 #include "base/log.h"
 #include "master/master.h"
+
+#define LOOK PGR_USEC_PER_SEC
 
 static void
 answer_clear(struct pgr_master *m, bool ok)
@@ -116,6 +119,29 @@ pgr_reload(struct pgr_master *m)
 	atomic_fetch_add(&m->shm.stats->reloads, 1);
 	pgr_children_poke(m);
 	return true;
+}
+
+/*
+ * By looking, not by inotify: that would have to follow each link of a ConfigMap, and tells nothing
+ * of files on a network. Two equal looks in a row: whoever writes them has come to an end. What was
+ * loaded in vain is not loaded again before the next change.
+ */
+void
+pgr_reload_tick(struct pgr_master *m)
+{
+	const struct pgr_config *cfg = m->pair.config;
+	uint64_t seen = m->included_seen;
+
+	if (cfg->includes.n == 0 || m->now < m->look_at || m->stop_at != 0)
+		return;
+	m->look_at = m->now + LOOK;
+	m->included_seen = pgr_config_included_now(cfg);
+	if (m->included_seen == cfg->included || m->included_seen != seen ||
+		m->included_seen == m->included_tried)
+		return;
+	m->included_tried = m->included_seen;
+	pgr_log(PGR_LOG_INFO, "config", "included files have changed");
+	pgr_master_command(m, PGR_COMMAND_RELOAD);
 }
 
 enum pgr_rc

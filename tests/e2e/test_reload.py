@@ -260,6 +260,89 @@ def test_many_reloads_leave_memory_and_descriptors_flat(pg, pgroute):
         assert one.memory("Private_Dirty") - memory < 8_000
 
 
+def included(pg, dbname, name="included"):
+    return f"databases:\n  {name}: {{dbname: {dbname}, servers: [{{host: 127.0.0.1, port: {pg.port}}}]}}\n"
+
+
+def database_behind(one, name="included"):
+    """What a client that asks for that database gets: its name on the server, or the SQLSTATE of the refusal."""
+    try:
+        with wire.Client(one.port).login(database=name) as client:
+            return client.query("SELECT current_database()").value()
+    except wire.ServerError as problem:
+        return problem.sqlstate
+
+
+@pytest.fixture
+def watched(pg, pgroute):
+    """A pgroute that includes conf.d/*.yaml, whose folder is empty."""
+    one = pgroute(pg, wait=False, include=["conf.d/*.yaml"])
+    one.conf = one.folder / "conf.d"
+    one.conf.mkdir()
+    return one.start()
+
+
+def test_f31_included_files_are_watched(pg, watched):
+    file = watched.conf / "more.yaml"
+    assert database_behind(watched) == "3D000"
+    for text, seen in ((included(pg, "app2"), "app2"), (included(pg, "app"), "app")):
+        file.write_text(text)
+        proc.wait_for(lambda: database_behind(watched) == seen, f"the database to be {seen}")
+    file.unlink()
+    proc.wait_for(lambda: database_behind(watched) == "3D000", "it to be gone")
+
+
+def test_f31_a_change_of_a_config_map_is_a_reload(pg, watched):
+    """As the kubelet does it: files are links through ..data, which is a link to a folder and is replaced as a whole."""
+    def put(version, **files):
+        folder = watched.conf / version
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / f"{name}.yaml").write_text(text)
+        (watched.conf / "..data_tmp").symlink_to(version)
+        (watched.conf / "..data_tmp").rename(watched.conf / "..data")
+
+    put("..1", more=included(pg, "app2"))
+    (watched.conf / "more.yaml").symlink_to("..data/more.yaml")
+    proc.wait_for(lambda: database_behind(watched) == "app2", "the first version")
+    put("..2", more=included(pg, "app"))
+    proc.wait_for(lambda: database_behind(watched) == "app", "the second version")
+
+
+def test_f31_what_an_included_file_includes_is_watched(pg, watched):
+    (watched.conf / "sub").mkdir()
+    (watched.conf / "more.yaml").write_text("include: [sub/*.yaml]\n")
+    watched.reload()
+    (watched.conf / "sub" / "deep.yaml").write_text(included(pg, "app2"))
+    proc.wait_for(lambda: database_behind(watched) == "app2", "the deeper file to be taken up")
+
+
+def test_f31_b55_a_bad_included_file_changes_nothing_and_is_told_once(pg, watched):
+    (watched.conf / "more.yaml").write_text(included(pg, "app2"))
+    proc.wait_for(lambda: database_behind(watched) == "app2", "the good file to be taken up")
+    before = watched.ctl("status", "--json")["reloads"]
+    (watched.conf / "bad.yaml").write_text("databasez: {}\n")
+    proc.wait_for(lambda: "bad.yaml:1" in watched.text(), "the error to be logged")
+    assert database_behind(watched) == "app2"
+    (watched.conf / "third.yaml").write_text(included(pg, "app", "third"))
+    proc.wait_for(lambda: watched.text().count("bad.yaml:1") == 2, "the next change to be tried")
+    assert database_behind(watched, "third") == "3D000"
+    assert watched.ctl("status", "--json")["reloads"] == before
+    (watched.conf / "bad.yaml").unlink()
+    proc.wait_for(lambda: database_behind(watched, "third") == "app", "the others to be taken up")
+    assert watched.text().count("bad.yaml:1") == 2
+
+
+def test_f31_nothing_is_reloaded_without_a_change(pg, watched):
+    (watched.conf / "more.yaml").write_text(included(pg, "app2"))
+    watched.reload()
+    before = watched.ctl("status", "--json")["reloads"]
+    (watched.conf / "README").write_text("no configuration")
+    (watched.conf / "last.yaml").write_text(included(pg, "app2", "last"))
+    proc.wait_for(lambda: database_behind(watched, "last") == "app2", "the last file to be taken up")
+    assert watched.ctl("status", "--json")["reloads"] == before + 1
+
+
 def busy_and_idle(one, busy, idle, user="app"):
     """The clients of as many server connections; the first `busy` are in a transaction, the others' are idle."""
     clients = [wire.Client(one.port).login(user) for _ in range(busy + idle)]

@@ -291,6 +291,72 @@ START_TEST(test_config_files_packaged_default_is_right)
 }
 END_TEST
 
+/* Does what the file includes look as it did when it was loaded? */
+static bool
+unchanged(const struct pgr_config_pair *pair)
+{
+	return pgr_config_included_now(pair->config) == pair->config->included;
+}
+
+START_TEST(test_config_files_included_are_seen_to_change)
+{
+	struct pgr_config_pair pair;
+
+	mkdir(path_of("conf.d"), 0700);
+	mkdir(path_of("conf.d/deep"), 0700);
+	write_file("main.yaml", "include: [conf.d/*.yaml, none.d/*.yaml]\n", 0600);
+	write_file("conf.d/a.yaml", "include: deep/*.yaml\n", 0600);
+	pair = load_file_good("main.yaml");
+	ck_assert_uint_eq(pair.config->includes.n, 3);
+	ck_assert(unchanged(&pair));
+	write_file("main.yaml", "include: [conf.d/*.yaml, none.d/*.yaml]\n# more\n", 0600);
+	write_file("conf.d/README", "no configuration", 0600);
+	ck_assert(unchanged(&pair));
+	write_file("conf.d/deep/b.yaml", "workers: 2\n", 0600);
+	ck_assert(!unchanged(&pair));
+	unlink(path_of("conf.d/deep/b.yaml"));
+	ck_assert(unchanged(&pair));
+	write_file("conf.d/a.yaml", "include: deep/*.yaml\n# more\n", 0600);
+	ck_assert(!unchanged(&pair));
+	pgr_config_free(&pair);
+	pair = load_file_good("main.yaml");
+	unlink(path_of("conf.d/a.yaml"));
+	ck_assert(!unchanged(&pair));
+	pgr_config_free(&pair);
+}
+END_TEST
+
+START_TEST(test_config_files_included_through_links_are_seen_to_change)
+{
+	struct pgr_config_pair pair;
+
+	mkdir(path_of("conf.d"), 0700);
+	mkdir(path_of("conf.d/.1"), 0700);
+	mkdir(path_of("conf.d/.2"), 0700);
+	write_file("main.yaml", "include: conf.d/*.yaml\n", 0600);
+	write_file("conf.d/.1/a.yaml", "workers: 2\n", 0600);
+	write_file("conf.d/.2/a.yaml", "workers: 3\n", 0600);
+	ck_assert_int_eq(symlink(".1", path_of("conf.d/.data")), 0);
+	ck_assert_int_eq(symlink(".data/a.yaml", path_of("conf.d/a.yaml")), 0);
+	pair = load_file_good("main.yaml");
+	ck_assert(unchanged(&pair));
+	unlink(path_of("conf.d/.data"));
+	ck_assert(!unchanged(&pair));
+	ck_assert_int_eq(symlink(".2", path_of("conf.d/.data")), 0);
+	ck_assert(!unchanged(&pair));
+	pgr_config_free(&pair);
+	pair = load_file_good("main.yaml");
+	ck_assert_uint_eq(pair.config->workers, 3);
+	ck_assert(unchanged(&pair));
+	pgr_config_free(&pair);
+	unlink(path_of("conf.d/.1/a.yaml"));
+	unlink(path_of("conf.d/.2/a.yaml"));
+	rmdir(path_of("conf.d/.1"));
+	rmdir(path_of("conf.d/.2"));
+	unlink(path_of("conf.d/.data"));
+}
+END_TEST
+
 /* UNIT_MAIN has no fixture. */
 int
 main(void)
@@ -304,7 +370,9 @@ main(void)
 		test_config_files_errors_stand_in_the_order_of_files,
 		test_config_files_password_file_is_read_without_its_newline,
 		test_config_files_bad_password_files_are_refused_unquoted,
-		test_config_files_packaged_default_is_right};
+		test_config_files_packaged_default_is_right,
+		test_config_files_included_are_seen_to_change,
+		test_config_files_included_through_links_are_seen_to_change};
 	Suite *suite = suite_create("config_files");
 	TCase *tcase = tcase_create("config_files");
 	SRunner *runner;
