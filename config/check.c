@@ -3,11 +3,14 @@
  * references to users that are not there. Sorts databases and users as config.h promises. Called
  * once, when all files have been read.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/load.h"
 #include "config/pattern.h"
+#include "config/value.h"
 
 static int
 compare_places(const struct pgr_place *a, const struct pgr_place *b)
@@ -215,6 +218,41 @@ check_listens(struct pgr_load *load)
 	}
 }
 
+static bool
+is_numeric(const struct pgr_value_address *address)
+{
+	char host[INET6_ADDRSTRLEN];
+	uint8_t bytes[16];
+	int n = snprintf(host, sizeof(host), "%.*s", (int)address->host_len, address->host);
+
+	return n < (int)sizeof(host) &&
+		(inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1);
+}
+
+/* Numeric, since there is nobody yet to ask for a name. */
+static void
+check_dns_servers(struct pgr_load *load)
+{
+	const struct pgr_key *key = pgr_key_find(PGR_IN_GLOBAL, "dns_servers");
+	const struct pgr_node *at = load->seen[pgr_key_index(key)];
+	struct pgr_value_address address;
+	struct pgr_complaint complaint;
+	pgr_cref ref;
+
+	if (at == NULL || load->block.full)
+		return;
+	for (uint32_t i = 0; i < load->cfg.dns_servers.n; i++) {
+		memcpy(&ref, load->block.data + load->cfg.dns_servers.off + i * sizeof(ref), sizeof(ref));
+		if (pgr_value_address(load->block.data + ref.off, &address, &complaint)) {
+			if (!address.is_unix && is_numeric(&address))
+				continue;
+			pgr_complaint_set(&complaint, "\"%s\" is not a numeric address with a port",
+				load->block.data + ref.off);
+		}
+		pgr_load_complain_key(load, key, at, &complaint);
+	}
+}
+
 void
 pgr_load_check(struct pgr_load *load)
 {
@@ -224,4 +262,5 @@ pgr_load_check(struct pgr_load *load)
 	check_admins(load, "admin.users", load->cfg.admins);
 	check_admins(load, "admin.stats_users", load->cfg.stats_users);
 	check_listens(load);
+	check_dns_servers(load);
 }

@@ -180,6 +180,7 @@ struct pgr_config {
 	uint64_t included;              /* pgr_config_included_now() when it was loaded */
 	struct pgr_config_list admins;  /* of pgr_cref */
 	struct pgr_config_list stats_users;
+	struct pgr_config_list dns_servers; /* of pgr_cref: address:port, checked */
 	struct pgr_config_listen http;
 	pgr_cref run_as;
 	pgr_cref control;

@@ -251,6 +251,10 @@ const struct pgr_key pgr_keys[] = {
 	GLOBAL("tcp_user_timeout", DURATION, "30s",
 		"How long sent data may stay unacknowledged before the connection ends.",
 		CONFIG(tcp_user_timeout), .min = MS, .max = 20 * DAY, .flags = PGR_KEY_ZERO_OFF)
+	GLOBAL("dns_servers", TEXTS, "[]",
+		"Numeric `address:port` of the DNS servers that are asked for the names of servers; empty: "
+		"those of /etc/resolv.conf.",
+		CONFIG(dns_servers), .max = 64, .flags = PGR_KEY_RESTART)
 	LATER("plan_cache", SIZE, PGR_IN_GLOBAL, "16MiB", SQL, "Bytes of routes remembered per worker.",
 		.max = GB)
 	LATER("parse_limit", SIZE, PGR_IN_GLOBAL, "1MiB", SQL, "Longest statement that is read for its route.",

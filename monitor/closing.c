@@ -129,15 +129,14 @@ static void
 begin_cancel(struct pgr_monitor *m, struct pgr_watched *w)
 {
 	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
-	struct pgr_pool *pool = pgr_shm_pool(m->shm, (pgr_pool_id){atomic_load(&slot->pool)});
-	struct pgr_host *host = &m->shm->seg->host[pool->host % PGR_HOSTS_MAX];
+	const struct pgr_addr *addr = &pgr_shm_cold(m->shm, w->slot)->addr;
 	struct pgr_err err;
 
 	if (!was_busy(atomic_load(&slot->reason)) || atomic_load(&slot->uncancelable) != 0 ||
-		atomic_load(&host->addr_count) == 0 || atomic_load(&slot->pid) == 0)
+		atomic_load(&slot->pid) == 0)
 		return;
-	if (pgr_sock_connect(&host->addr[0].any, host->addr_len[0], &m->keepalive, &w->cancel_fd, &err) ==
-		PGR_FAIL)
+	if (pgr_sock_connect(&addr->sock.any, PGR_MIN(addr->len, (uint32_t)sizeof(addr->sock)),
+		    &m->keepalive, &w->cancel_fd, &err) == PGR_FAIL)
 		w->cancel_fd = -1;
 }
 

@@ -1,9 +1,9 @@
 /*
- * How many connections each pool may have, and keeping them: idle and old ones end, min_pool_size is
- * kept, places beyond a limit are BARRED. Limits that go over several pools (max_db_connections), the
- * reserve and limits lowered by a reload are all the same mechanism: only the monitor turns FREE into
- * BARRED and back, so what is not BARRED is the allowance that was given out, and there is no counter
- * that could leak.
+ * How many connections each pool may have, and keeping them: idle, old and strayed ones end,
+ * min_pool_size is kept, places beyond a limit are BARRED. Limits that go over several pools
+ * (max_db_connections), the reserve and limits lowered by a reload are all the same mechanism: only the
+ * monitor turns FREE into BARRED and back, so what is not BARRED is the allowance that was given out,
+ * and there is no counter that could leak.
  */
 #include <string.h>
 
@@ -314,21 +314,30 @@ share(struct pgr_monitor *m, pgr_pool_id id, const struct census *c)
 		share_database(m, id, c, limit);
 }
 
+/* Does the connection lead to where none would be opened now? The name has other addresses by now. */
+static bool
+strayed(struct pgr_monitor *m, const struct pgr_pool *pool, pgr_slot_id slot)
+{
+	struct pgr_host *host = &m->shm->seg->host[pool->host % PGR_HOSTS_MAX];
+
+	return !pgr_host_has(host, &pgr_shm_cold(m->shm, slot)->addr);
+}
+
 /* Why an idle connection should end; COUNT: it should not. */
 static enum pgr_close_reason
-why_end(struct pgr_monitor *m, const struct pgr_pool *pool, uint32_t place, struct pgr_slot *s,
-	uint32_t idle_above_min)
+why_end(struct pgr_monitor *m, const struct pgr_pool *pool, pgr_slot_id id, uint32_t idle_above_min)
 {
 	struct pgr_pool *p = (struct pgr_pool *)(uintptr_t)pool;
+	struct pgr_slot *s = pgr_shm_slot(m->shm, id);
 	uint64_t lifetime = atomic_load(&p->set.server_lifetime);
 	uint64_t idle = atomic_load(&p->set.server_idle_timeout);
 	uint64_t size = atomic_load(&p->set.pool_size) + atomic_load(&p->set.reserve_pool_size);
 	uint64_t since = atomic_load(&s->since);
 	uint64_t born = atomic_load(&s->born);
 
-	if (atomic_load(&s->epoch) != atomic_load(&p->epoch))
+	if (atomic_load(&s->epoch) != atomic_load(&p->epoch) || strayed(m, pool, id))
 		return PGR_CLOSE_CHANGED;
-	if (place >= size || atomic_load(&p->state) == PGR_POOL_DRAINING)
+	if (s->place >= size || atomic_load(&p->state) == PGR_POOL_DRAINING)
 		return PGR_CLOSE_CHANGED;
 	if (lifetime != 0 && m->now > born && m->now - born > lifetime)
 		return PGR_CLOSE_LIFETIME;
@@ -355,11 +364,13 @@ tend_slots(struct pgr_monitor *m, pgr_pool_id id, const struct census *c)
 		} else if (state == PGR_SLOT_GIVEN || state == PGR_SLOT_ASKED) {
 			pgr_sweep_offer(m, pool, slot);
 		} else if (state == PGR_SLOT_IDLE) {
-			why = why_end(m, pool, p, s, live > min ? live - (uint32_t)min : 0);
+			why = why_end(m, pool, slot, live > min ? live - (uint32_t)min : 0);
 			if (why == PGR_CLOSE_REASON_COUNT)
 				pgr_closing_watch(m, slot);
 			else if (pgr_closing_begin(m, slot, why))
 				live--;
+		} else if (state == PGR_SLOT_LEASED && strayed(m, pool, slot)) {
+			(void)poison(s, PGR_CLOSE_CHANGED);
 		}
 	}
 }

@@ -6,53 +6,21 @@
 #ifndef PGR_SHM_SEGMENT_H
 #define PGR_SHM_SEGMENT_H
 
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/panic.h"
 #include "shm/client.h"
 #include "shm/generation.h"
+#include "shm/host.h"
 #include "shm/layout.h"
 #include "shm/pool.h"
 #include "shm/proc.h"
 #include "shm/slot.h"
 
 #define PGR_SHM_MAGIC UINT64_C(0x7067726f75746531)
-
-union pgr_addr {
-	struct sockaddr any;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct sockaddr_un un;
-};
-
-#define PGR_HOST_ADDRS 4
-
-/*
- * One server address as configured, resolved.
- *
- *   writer     the monitor; login[]: any worker by CAS from 0 to its index + 1 and back
- *   ordering   seq is odd while the addresses change; readers read again when it moved
- *   on death   the monitor's sweep zeroes login tokens of the dead; a new monitor resolves anew
- *   invariant  a token is held from connect() to the end of the login
- */
-struct pgr_host {
-	_Atomic uint32_t seq;
-	_Atomic uint32_t addr_count;
-	uint32_t port;
-	_Atomic uint32_t used;
-	_Atomic uint64_t login_waiters; /* bit k: worker k waits for a token */
-	_Atomic uint64_t failed_at;     /* resolving failed; 0: never */
-	char name[256];
-	uint32_t addr_len[PGR_HOST_ADDRS];
-	union pgr_addr addr[PGR_HOST_ADDRS];
-	_Atomic uint32_t login[PGR_LOGINS_MAX];
-} PGR_ALIGNED(64);
 
 /* What the control socket asks of the master. */
 enum pgr_command {

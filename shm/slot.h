@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "shm/host.h"
 #include "shm/layout.h"
 #include "shm/word.h"
 
@@ -53,6 +54,7 @@ struct pgr_slot_cold {
 	uint32_t settings_len;
 	uint32_t statement_count;
 	uint32_t statement_tick;
+	struct pgr_addr addr; /* where the connection leads, whatever its name means by now */
 	uint8_t key[PGR_KEY_MAX];
 	char reported[PGR_REPORTED_BYTES]; /* "name\0value\0"... as told at login */
 	char settings[PGR_SETTINGS_BYTES]; /* "name\0value\0"... applied on top */

@@ -137,7 +137,7 @@ pgr_cancel_send(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *f
 		fill_packet(w, s, cancel);
 		pgr_list_push(&w->cancels, &cancel->all);
 		pgr_stat_add(&s->pool->stats->cancels, 1);
-		if (pgr_dial_connect(w, s->pool, &cancel->watch.fd, &err) == PGR_FAIL ||
+		if (pgr_dial_connect(w, s, &cancel->watch.fd, &err) == PGR_FAIL ||
 			pgr_loop_add(&w->loop, cancel->watch.fd,
 				PGR_EV_READ | PGR_EV_WRITE | PGR_EV_HANGUP, &cancel->watch, &err) != PGR_OK)
 			cancel_end(w, cancel, false);

@@ -1,10 +1,13 @@
 /*
  * The login to a server, step by step:
  *
- *   TOKEN     until fewer than max_server_logins are logging in at the host, and its address is known
+ *   TOKEN     until fewer than max_server_logins are logging in at the host, and its addresses are known
  *   CONNECT   until the socket is writable; the descriptor is in the vault from the start, so that a
  *             death in the middle leaves the monitor something to close
  *   LOGIN     password exchange, parameters, key, ReadyForQuery
+ *
+ * Where nobody serves at an address, the same slot goes on to the next one of the host, each with its
+ * share of connect_timeout; but never while a backend may be left behind at the one before.
  *
  * Called by lease.c (a slot may be dialed), server.c (events) and the tick.
  */
@@ -24,6 +27,8 @@
 #include "worker/server.h"
 #include "worker/settings.h"
 
+#define NO_TIMEOUT (24 * 3600 * PGR_USEC_PER_SEC)
+
 enum stage {
 	STAGE_TOKEN,
 	STAGE_CONNECT,
@@ -37,6 +42,12 @@ struct pgr_dial {
 	bool proving;  /* SASL is under way */
 	bool verified; /* the server has shown that it knows the password, or none was asked for */
 	uint32_t reported_len;
+	struct pgr_host *host; /* of the pool when the dial began, as epoch is */
+	uint32_t epoch;
+	pgr_usec until;  /* connect_timeout, over all addresses */
+	uint32_t addrs;
+	uint32_t at;     /* of addr[]: which one it is now */
+	struct pgr_addr addr[PGR_HOST_ADDRS];
 	struct pgr_scram_client scram;
 	struct pgr_scram_keys keys;
 };
@@ -64,7 +75,7 @@ poke_login_waiters(struct pgr_worker *w, struct pgr_host *host)
 static void
 drop_token(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_host *host = host_of(w, s->pool);
+	struct pgr_host *host = s->dial->host;
 
 	if (s->dial->token < 0)
 		return;
@@ -76,7 +87,7 @@ drop_token(struct pgr_worker *w, struct pgr_server *s)
 static bool
 take_token(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_host *host = host_of(w, s->pool);
+	struct pgr_host *host = s->dial->host;
 	uint64_t most = atomic_load(&s->pool->view.pool->set.max_server_logins);
 
 	for (uint32_t i = 0; i < PGR_MIN(most, (uint64_t)PGR_LOGINS_MAX); i++) {
@@ -106,7 +117,7 @@ static void
 fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err)
 {
 	const struct pgr_pool *pool = s->pool->view.pool;
-	struct pgr_host *host = host_of(w, s->pool);
+	const struct pgr_host *host = s->dial->host;
 
 	pgr_log(PGR_LOG_WARN, "server.login_failed", "server %.255s:%u, database \"%s\", user \"%s\": %s",
 		host->name, host->port, pool->dbname, pool->server_user, err->message);
@@ -114,40 +125,13 @@ fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err)
 	pgr_lease_dial_failed(w, s, err);
 }
 
-/* A consistent copy of the host's first address. AGAIN: not resolved yet. */
-static enum pgr_rc
-address(struct pgr_host *host, union pgr_addr *ret, uint32_t *ret_len, struct pgr_err *err)
-{
-	uint32_t seq;
-
-	do {
-		seq = atomic_load(&host->seq);
-		if ((seq & 1) != 0)
-			return PGR_AGAIN;
-		if (atomic_load(&host->addr_count) == 0) {
-			if (atomic_load(&host->failed_at) == 0)
-				return PGR_AGAIN;
-			return pgr_err_set(
-				err, "08006", "could not resolve the server name \"%.255s\"", host->name);
-		}
-		*ret = host->addr[0];
-		*ret_len = PGR_MIN(host->addr_len[0], (uint32_t)sizeof(*ret));
-	} while (atomic_load(&host->seq) != seq);
-	return PGR_OK;
-}
-
 enum pgr_rc
-pgr_dial_connect(struct pgr_worker *w, struct pgr_wpool *pool, int *ret_fd, struct pgr_err *err)
+pgr_dial_connect(struct pgr_worker *w, struct pgr_server *s, int *ret_fd, struct pgr_err *err)
 {
-	union pgr_addr addr;
-	uint32_t len;
-	enum pgr_rc rc = address(host_of(w, pool), &addr, &len, err);
+	const struct pgr_addr *addr = &pgr_server_cold(w, s)->addr;
 
-	if (rc == PGR_AGAIN)
-		return pgr_err_set(err, "08006", "the server's address is not known yet");
-	if (rc != PGR_OK)
-		return rc;
-	return pgr_sock_connect(&addr.any, len, &w->keepalive, ret_fd, err);
+	return pgr_sock_connect(&addr->sock.any, PGR_MIN(addr->len, (uint32_t)sizeof(addr->sock)),
+		&w->keepalive, ret_fd, err);
 }
 
 static bool
@@ -162,65 +146,106 @@ deposit(struct pgr_worker *w, struct pgr_server *s)
 }
 
 static void
-begin_connect(struct pgr_worker *w, struct pgr_server *s)
+begin_attempt(struct pgr_worker *w, struct pgr_server *s)
 {
+	struct pgr_dial *dial = s->dial;
 	struct pgr_slot *slot = pgr_server_slot(w, s);
-	uint32_t conn = atomic_load(&slot->conn) + 1;
-	struct pgr_err err;
-	int fd;
 
 	atomic_store(&slot->deposited, 0);
-	atomic_store(&slot->conn, conn);
-	atomic_store(&slot->epoch, atomic_load(&s->pool->view.pool->epoch));
+	atomic_store(&slot->conn, atomic_load(&slot->conn) + 1);
+	atomic_store(&slot->epoch, dial->epoch);
 	atomic_store(&slot->born, w->now);
-	s->dial->stage = STAGE_CONNECT;
-	w->dials_waiting--;
-	if (pgr_dial_connect(w, s->pool, &fd, &err) == PGR_FAIL) {
-		fail(w, s, &err);
-		return;
-	}
-	if (pgr_server_adopt(w, s, fd, conn, &err) != PGR_OK) {
+	atomic_store(&slot->pid, 0);
+	atomic_store(&slot->reason, PGR_CLOSE_SERVER);
+	pgr_server_cold(w, s)->addr = dial->addr[dial->at];
+	dial->stage = STAGE_CONNECT;
+	dial->authenticated = dial->proving = dial->verified = false;
+	dial->reported_len = 0;
+	s->deadline = w->now + (PGR_MAX(dial->until, w->now) - w->now) / (dial->addrs - dial->at);
+}
+
+/* Connects to addr[at]. FAIL: not even begun. */
+static enum pgr_rc
+begin_connect(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
+{
+	int fd;
+
+	begin_attempt(w, s);
+	if (pgr_dial_connect(w, s, &fd, err) == PGR_FAIL)
+		return PGR_FAIL;
+	if (pgr_server_adopt(w, s, fd, atomic_load(&pgr_server_slot(w, s)->conn), err) != PGR_OK) {
 		close(fd);
-		fail(w, s, &err);
-		return;
+		return PGR_FAIL;
 	}
-	if (!deposit(w, s)) {
-		pgr_err_set(&err, "53000", "too many descriptors on their way to the master");
-		fail(w, s, &err);
-	}
+	if (!deposit(w, s))
+		return pgr_err_set(err, "53000", "too many descriptors on their way to the master");
+	return PGR_OK;
+}
+
+/* Nobody serves at this address, or does not yet: another one of the host may do. */
+static bool
+is_elsewhere(const struct pgr_err *err)
+{
+	return strcmp(err->sqlstate, "08006") == 0 || strcmp(err->sqlstate, "57P03") == 0;
+}
+
+/* This address will not do, and no backend of ours is left there: on to the next, or the dial fails. */
+static void
+try_next(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
+{
+	struct pgr_dial *dial = s->dial;
+	struct pgr_host *host = dial->host;
+
+	do {
+		if (!is_elsewhere(err)) {
+			fail(w, s, err);
+			return;
+		}
+		pgr_host_dialed(host, &dial->addr[dial->at], w->now);
+		if (dial->at + 1 >= dial->addrs) {
+			fail(w, s, err);
+			return;
+		}
+		pgr_log(PGR_LOG_INFO, "server.next_address", "server %.255s:%u: %s; its next address is tried",
+			host->name, host->port, err->message);
+		dial->at++;
+	} while (begin_connect(w, s, err) != PGR_OK);
 }
 
 /* TOKEN: goes on if it can. Whoever waits says so before it looks again. */
 static void
 try_begin(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_host *host = host_of(w, s->pool);
-	union pgr_addr addr;
+	struct pgr_dial *dial = s->dial;
+	struct pgr_host *host;
 	struct pgr_err err;
-	uint32_t len;
 
-	switch (address(host, &addr, &len, &err)) {
-	case PGR_AGAIN:
-		return;
-	case PGR_FAIL:
-	case PGR_CLOSED:
+	/* the epoch first: should a reload come in between, the connection is closed at its return */
+	dial->epoch = atomic_load(&s->pool->view.pool->epoch);
+	dial->host = host = host_of(w, s->pool);
+	dial->addrs = pgr_host_addresses(host, w->now, dial->addr);
+	if (dial->addrs == 0) {
+		if (atomic_load(&host->failed_at) == 0)
+			return;
+		pgr_err_set(&err, "08006", "could not resolve the server name \"%.255s\"", host->name);
 		fail(w, s, &err);
 		return;
-	case PGR_OK:
-		break;
 	}
 	if (!take_token(w, s)) {
 		atomic_fetch_or(&host->login_waiters, UINT64_C(1) << w->self);
 		if (!take_token(w, s))
 			return;
 	}
-	begin_connect(w, s);
+	w->dials_waiting--;
+	if (begin_connect(w, s, &err) != PGR_OK)
+		try_next(w, s, &err);
 }
 
 void
 pgr_dial_start(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 {
 	struct pgr_server *s = pgr_server_get(w, slot, pool);
+	uint64_t timeout;
 
 	if (s != NULL)
 		s->dial = calloc(1, sizeof(*s->dial));
@@ -233,7 +258,8 @@ pgr_dial_start(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 	s->use = PGR_SERVER_DIALING;
 	s->dial->token = -1;
 	s->dial->stage = STAGE_TOKEN;
-	s->deadline = w->now + atomic_load(&pool->view.pool->set.connect_timeout);
+	timeout = atomic_load(&pool->view.pool->set.connect_timeout);
+	s->deadline = s->dial->until = w->now + (timeout != 0 ? timeout : NO_TIMEOUT);
 	w->dials_waiting++;
 	PGR_CRASHPOINT("dial.start");
 	try_begin(w, s);
@@ -454,6 +480,7 @@ succeed(struct pgr_worker *w, struct pgr_server *s)
 	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
 
 	cold->reported_len = s->dial->reported_len;
+	pgr_host_dialed(s->dial->host, &cold->addr, 0);
 	pgr_settings_applied(slot, cold, pgr_settings_empty());
 	pgr_slot_statement_clear(cold);
 	atomic_store(&slot->unnamed, 0);
@@ -564,7 +591,7 @@ read_login(struct pgr_worker *w, struct pgr_server *s)
 		if (rc == PGR_CLOSED)
 			pgr_err_set(&err, "08006", "the server closed the connection during login");
 		if (rc != PGR_OK || feed(w, s, have + n, &used, &err) != PGR_OK) {
-			fail(w, s, &err);
+			try_next(w, s, &err);
 			return;
 		}
 		/* logged in: what stands behind ReadyForQuery can only be unasked for; the slot is IDLE */
@@ -589,13 +616,14 @@ pgr_dial_event(struct pgr_worker *w, struct pgr_server *s)
 		if (e != 0) {
 			errno = e;
 			pgr_err_sys(&err, "08006", "could not connect to server \"%.100s\"",
-				host_of(w, s->pool)->name);
-			fail(w, s, &err);
+				s->dial->host->name);
+			try_next(w, s, &err);
 			return;
 		}
 		s->dial->stage = STAGE_LOGIN;
+		s->deadline = s->dial->until;
 		if (send_startup(w, s, &err) != PGR_OK) {
-			fail(w, s, &err);
+			try_next(w, s, &err);
 			return;
 		}
 	}
@@ -605,19 +633,37 @@ pgr_dial_event(struct pgr_worker *w, struct pgr_server *s)
 }
 
 static void
-tick_one(struct pgr_worker *w, struct pgr_server *s)
+time_out(struct pgr_worker *w, struct pgr_server *s)
 {
+	struct pgr_host *host = s->dial->host;
 	struct pgr_err err;
 
-	if (s->use == PGR_SERVER_DIALING && w->now >= s->deadline) {
-		pgr_err_set(&err, "08006", "could not connect to server \"%.100s\" within connect_timeout",
-			host_of(w, s->pool)->name);
+	pgr_err_set(&err, "08006", "could not connect to server \"%.100s\" within connect_timeout",
+		host->name);
+	switch (s->dial->stage) {
+	case STAGE_TOKEN:
 		fail(w, s, &err);
-	} else if (s->use == PGR_SERVER_DIALING && s->dial->stage == STAGE_TOKEN) {
-		try_begin(w, s);
-	} else if (s->use == PGR_SERVER_SETTLING && s->deadline != 0 && w->now >= s->deadline) {
-		pgr_lease_close(w, s, PGR_CLOSE_TIMEOUT);
+		break;
+	case STAGE_CONNECT:
+		try_next(w, s, &err);
+		break;
+	case STAGE_LOGIN:
+		/* it may have a backend for us: the monitor sees to its end, the next dial goes elsewhere */
+		pgr_host_dialed(host, &pgr_server_cold(w, s)->addr, w->now);
+		fail(w, s, &err);
+		break;
 	}
+}
+
+static void
+tick_one(struct pgr_worker *w, struct pgr_server *s)
+{
+	if (s->use == PGR_SERVER_DIALING && w->now >= s->deadline)
+		time_out(w, s);
+	else if (s->use == PGR_SERVER_DIALING && s->dial->stage == STAGE_TOKEN)
+		try_begin(w, s);
+	else if (s->use == PGR_SERVER_SETTLING && s->deadline != 0 && w->now >= s->deadline)
+		pgr_lease_close(w, s, PGR_CLOSE_TIMEOUT);
 }
 
 void

@@ -14,8 +14,8 @@ void pgr_dial_event(struct pgr_worker *w, struct pgr_server *s);
 /* Dials that wait for a token or an address; time limits. */
 void pgr_dial_tick(struct pgr_worker *w);
 
-/* A bare connection to the pool's server, for a cancel. AGAIN: under way. */
+/* A bare connection to the very address that s is connected to, for a cancel. AGAIN: under way. */
 PGR_MUST enum pgr_rc pgr_dial_connect(
-	struct pgr_worker *w, struct pgr_wpool *pool, int *ret_fd, struct pgr_err *err);
+	struct pgr_worker *w, struct pgr_server *s, int *ret_fd, struct pgr_err *err);
 
 #endif

@@ -54,7 +54,8 @@ START_TEST(test_config_load_every_global_key_arrives)
 		"max_clients: 55\nauth: {type: md5}\nmonitor: {user: m, password: p, database: d}\n"
 		"sandbox: off\nwatchdog_timeout: 0\ncancel_timeout: 1s\nclose_timeout: 2s\nshutdown_grace: 3s\n"
 		"shutdown_timeout: 4s\nclient_login_timeout: 5s\nmax_startup_packet: 8kB\n"
-		"tcp_keepalive: {idle: 7s, interval: 8s, count: 9}\ntcp_user_timeout: 500ms\n");
+		"tcp_keepalive: {idle: 7s, interval: 8s, count: 9}\ntcp_user_timeout: 500ms\n"
+		"dns_servers: ['10.0.0.53:53', '[::1]:8600']\n");
 	const struct pgr_config *cfg = pair.config;
 
 	ck_assert_uint_eq(cfg->listen.n, 4);
@@ -87,6 +88,7 @@ START_TEST(test_config_load_every_global_key_arrives)
 	ck_assert_uint_eq(cfg->tcp_keepalive_interval, 8000000);
 	ck_assert_uint_eq(cfg->tcp_keepalive_count, 9);
 	ck_assert_uint_eq(cfg->tcp_user_timeout, 500000);
+	ck_assert_uint_eq(cfg->dns_servers.n, 2);
 	pgr_config_free(&pair);
 }
 END_TEST
@@ -577,6 +579,18 @@ START_TEST(test_config_load_dangling_references_are_errors)
 }
 END_TEST
 
+START_TEST(test_config_load_dns_servers_are_numeric)
+{
+	assert_error("dns_servers: [ns.example.net:53]\n",
+		"t.yaml:1:1: dns_servers: \"ns.example.net:53\" is not a numeric address with a port");
+	assert_error("dns_servers: [10.0.0.53]\n",
+		"t.yaml:1:1: dns_servers: \"10.0.0.53\" is not an address: no port "
+		"(host:port, [v6]:port or /directory)");
+	assert_error("dns_servers: [/run/dns]\n",
+		"t.yaml:1:1: dns_servers: \"/run/dns\" is not a numeric address with a port");
+}
+END_TEST
+
 START_TEST(test_config_load_equal_addresses_are_refused)
 {
 	assert_error("listen: ['h:1', 'h:2', 'h:1']\n",
@@ -668,7 +682,7 @@ UNIT_MAIN("config_load", test_config_load_empty_file_gives_the_defaults,
 	test_config_load_every_global_key_arrives, test_config_load_every_pooling_key_arrives,
 	test_config_load_database_with_all_its_keys, test_config_load_user_secrets_of_each_kind,
 	test_config_load_scram_secrets_need_one_salt,
-	test_config_load_scram_secret_cannot_log_in_to_a_server,
+	test_config_load_scram_secret_cannot_log_in_to_a_server, test_config_load_dns_servers_are_numeric,
 	test_config_load_tells_all_errors_in_the_order_of_the_file,
 	test_config_load_more_errors_than_room_are_counted,
 	test_config_load_key_of_another_place_is_sent_there,

@@ -157,9 +157,9 @@ def echo(conn):
 
 
 class FakeServer:
-    def __init__(self, script=echo, auth="trust", secret="app-secret", login=None):
-        self.script, self.auth, self.secret, self.login = script, auth, secret, login
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=200)
+    def __init__(self, script=echo, auth="trust", secret="app-secret", login=None, host="127.0.0.1", port=0):
+        self.script, self.auth, self.secret, self.login, self.host = script, auth, secret, login, host
+        self.listener = socket.create_server((host, port), backlog=200)
         self.port = self.listener.getsockname()[1]
         self.cancels, self.errors, self.connections, self.threads = [], [], [], []
         self.logins = 0
@@ -209,7 +209,7 @@ class FakeServer:
     def stop(self):
         self.stopping = True
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            socket.create_connection((self.host, self.port), timeout=1).close()
         except OSError:
             pass
         self.listener.close()
