@@ -314,13 +314,17 @@ share(struct pgr_monitor *m, pgr_pool_id id, const struct census *c)
 		share_database(m, id, c, limit);
 }
 
-/* Does the connection lead to where none would be opened now? The name has other addresses by now. */
+/*
+ * Does the connection lead to where none would be opened now? The name has other addresses by now, or
+ * another server has taken the place of that one.
+ */
 static bool
-strayed(struct pgr_monitor *m, const struct pgr_pool *pool, pgr_slot_id slot)
+strayed(struct pgr_monitor *m, const struct pgr_pool *pool, pgr_slot_id id)
 {
 	struct pgr_host *host = &m->shm->seg->host[pool->host % PGR_HOSTS_MAX];
 
-	return !pgr_host_has(host, &pgr_shm_cold(m->shm, slot)->addr);
+	return !pgr_host_has(host, &pgr_shm_cold(m->shm, id)->addr) ||
+		pgr_pool_outlived((struct pgr_pool *)(uintptr_t)pool, pgr_shm_slot(m->shm, id), m->now);
 }
 
 /* Why an idle connection should end; COUNT: it should not. */

@@ -194,6 +194,8 @@ clear(struct pgr_pool *pool)
 	atomic_store(&pool->mask, 0);
 	atomic_store(&pool->retry_at, 0);
 	atomic_store(&pool->failure.at, 0);
+	atomic_store(&pool->report, 0);
+	atomic_store(&pool->report_at, 0);
 	atomic_store(&pool->places, 0);
 	pool->dbname[0] = pool->server_user[0] = '\0';
 	for (uint32_t k = 0; k < PGR_WORKERS_MAX; k++)

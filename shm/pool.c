@@ -346,3 +346,27 @@ pgr_pool_transfer(struct pgr_pool_view *view, pgr_slot_id id)
 	return atomic_compare_exchange_strong(
 		&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE));
 }
+
+#define DRAIN_REST UINT64_C(60000000)
+
+bool
+pgr_pool_reported(struct pgr_pool *pool, uint64_t digest, uint64_t now)
+{
+	uint64_t was = atomic_exchange(&pool->report, digest);
+	uint64_t last;
+
+	if (was == digest || was == 0)
+		return false;
+	last = atomic_exchange(&pool->report_at, now);
+	atomic_store(&pool->drain_at, last == 0 ? now : PGR_MAX(now, last + DRAIN_REST));
+	return true;
+}
+
+bool
+pgr_pool_outlived(struct pgr_pool *pool, const struct pgr_slot *slot, uint64_t now)
+{
+	struct pgr_slot *s = (struct pgr_slot *)(uintptr_t)slot;
+
+	return atomic_load(&s->report) != atomic_load(&pool->report) &&
+		now >= atomic_load(&pool->drain_at);
+}

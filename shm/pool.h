@@ -83,8 +83,8 @@ struct pgr_pool_failure {
  * One pool.
  *
  *   writer     mask bit k, want[k], clients[k]: worker k; mail[k]: anybody sets, k takes by
- *              exchange; ticket: fetch_add by anybody; failure, retry_at: whoever dialed last;
- *              all else: the monitor
+ *              exchange; ticket: fetch_add by anybody; failure, retry_at, report, report_at,
+ *              drain_at: whoever dialed last; all else: the monitor
  *   readers    anyone
  *   ordering   seq_cst throughout
  *   on death   a dead worker's bit and want stay until its successor clears them: whoever gives
@@ -103,6 +103,9 @@ struct pgr_pool {
 	uint32_t host;          /* index of the server's struct pgr_host */
 	uint32_t forced_user;   /* the login is the database's, not the client's */
 	_Atomic uint64_t freed; /* rises after each change of a place to FREE */
+	_Atomic uint64_t report;    /* digest of what the server reported at the latest login; 0: none yet */
+	_Atomic uint64_t report_at; /* when that last changed; 0: never */
+	_Atomic uint64_t drain_at;  /* from when on connections that reported anything else are closed */
 	struct {
 #define X(name) _Atomic uint64_t name;
 		PGR_POOL_SETTINGS(X)
@@ -203,6 +206,17 @@ enum pgr_return pgr_pool_return(struct pgr_pool_view *view, pgr_slot_id slot, bo
  * 2 x pool_size tickets. False: return it.
  */
 bool pgr_pool_transfer(struct pgr_pool_view *view, pgr_slot_id slot);
+
+/*
+ * A login is done, and digest (not 0) is of what the server reported. True: it is another server, or
+ * other settings, than at the login before: what was learned from older connections no longer holds,
+ * and they are to be closed. At once, unless the last change was less than a minute ago: behind one
+ * address there may be servers that differ, and they must not close each other's connections for ever.
+ */
+bool pgr_pool_reported(struct pgr_pool *pool, uint64_t digest, uint64_t now);
+
+/* Is this a connection to what served there before? It is not to be leased again. */
+bool pgr_pool_outlived(struct pgr_pool *pool, const struct pgr_slot *slot, uint64_t now);
 
 /* Something is waiting in another worker: a lease that could end should. */
 static inline bool

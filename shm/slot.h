@@ -43,7 +43,8 @@ struct pgr_slot {
 	_Atomic uint32_t uncancelable; /* a COMMIT or its kin is running: a cancel would hide its outcome */
 	_Atomic uint32_t reason; /* of closing, enum pgr_close_reason */
 	_Atomic uint64_t leases;
-	char pad[32];
+	_Atomic uint64_t report; /* digest of what the server reported at login */
+	char pad[24];
 } PGR_ALIGNED(64);
 _Static_assert(sizeof(struct pgr_slot) == 128, "two cache lines; docs/SHM.md draws this");
 

@@ -473,6 +473,24 @@ keep_key(struct pgr_worker *w, struct pgr_server *s, const char *body, size_t le
 	return PGR_OK;
 }
 
+/* Is it still the server that it was? The monitor closes connections to the one before. */
+static void
+compare_report(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
+	struct pgr_pool *pool = s->pool->view.pool;
+	uint64_t digest = pgr_hash64(&w->shm->seg->hash_key, cold->reported, cold->reported_len) | 1;
+
+	atomic_store(&pgr_server_slot(w, s)->report, digest);
+	if (!pgr_pool_reported(pool, digest, w->now))
+		return;
+	pgr_log(PGR_LOG_INFO, "server.changed", "server %.255s:%u, database \"%s\", user \"%s\" reports "
+		"other parameters than at the login before; older connections are closed",
+		s->dial->host->name, s->dial->host->port, pool->dbname, pool->server_user);
+	pgr_proc_mail(w->shm, PGR_PROC_MONITOR, s->pool->view.id);
+	pgr_proc_poke(w->shm, PGR_PROC_MONITOR, false);
+}
+
 static void
 succeed(struct pgr_worker *w, struct pgr_server *s)
 {
@@ -480,6 +498,7 @@ succeed(struct pgr_worker *w, struct pgr_server *s)
 	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
 
 	cold->reported_len = s->dial->reported_len;
+	compare_report(w, s);
 	pgr_host_dialed(s->dial->host, &cold->addr, 0);
 	pgr_settings_applied(slot, cold, pgr_settings_empty());
 	pgr_slot_statement_clear(cold);

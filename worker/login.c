@@ -2,7 +2,8 @@
  * The login of a client. STARTUP reads the startup packet, AUTH exchanges passwords (auth.c), POOL
  * waits until the monitor has made the pool if it is new, GREET has a server connection take the
  * client's settings and tell what it reports, READY is front.c's. What was told to one client is
- * remembered, so that the next with the same settings is greeted without a server.
+ * remembered, so that the next with the same settings is greeted without a server, as long as some
+ * connection shows that it is still that server.
  *
  * Nothing that a client gives reaches a server before it is authenticated.
  */
@@ -47,6 +48,7 @@ static struct greeting {
 	uint32_t pool;
 	uint32_t serial;
 	uint32_t epoch;
+	uint64_t report; /* digest of the rest of what that server reported */
 	uint64_t asked; /* hash of the settings as the client gave them */
 	struct pgr_settings *settings;
 	uint32_t reported_len;
@@ -95,12 +97,15 @@ greeting_fits(const struct greeting *g, const struct pgr_client *c)
 		g->serial == atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->serial,
 				     memory_order_relaxed) &&
 		g->epoch == atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->epoch,
-				    memory_order_relaxed);
+				    memory_order_relaxed) &&
+		g->report == atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)&pool->report,
+				     memory_order_relaxed);
 }
 
 static void
-keep_greeting(struct pgr_client *c, const struct pgr_slot_cold *cold)
+keep_greeting(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id from)
 {
+	const struct pgr_slot_cold *cold = pgr_shm_cold(w->shm, from);
 	uint32_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
 	struct greeting *g = greeting_cell(c);
 	char *reported = malloc(len + 1);
@@ -113,6 +118,7 @@ keep_greeting(struct pgr_client *c, const struct pgr_slot_cold *cold)
 	*g = (struct greeting){.pool = c->leg.pool->view.id.n,
 		.serial = atomic_load(&c->leg.pool->view.pool->serial),
 		.epoch = atomic_load(&c->leg.pool->view.pool->epoch),
+		.report = atomic_load(&pgr_shm_slot(w->shm, from)->report),
 		.asked = c->startup->hash,
 		.settings = pgr_settings_ref(c->settings),
 		.reported_len = len,
@@ -210,7 +216,7 @@ greet_from_server(struct pgr_worker *w, struct pgr_client *c)
 	}
 	if (s->replies.count > 0)
 		return;
-	keep_greeting(c, pgr_server_cold(w, c->leg.server));
+	keep_greeting(w, c, s->slot);
 	greet(w, c);
 	pgr_back_release(w, s);
 	if (c->state == PGR_SESSION_READY)
@@ -258,42 +264,54 @@ plain_settings(const struct pgr_settings *s)
 }
 
 /*
- * With such settings what any live connection of the pool reported at its login will do, whoever
- * leases it: a full pool does not keep anybody from logging in.
+ * A live connection that reported what the newest one did, whoever leases it. Without one nobody
+ * knows what serves there by now.
  */
 static bool
-greet_from_any(struct pgr_worker *w, struct pgr_client *c)
+find_witness(struct pgr_worker *w, const struct pgr_client *c, pgr_slot_id *ret)
 {
 	struct pgr_pool *pool = c->leg.pool->view.pool;
 	uint32_t places = PGR_MIN(atomic_load(&pool->places), (uint32_t)PGR_PLACES_MAX);
-	pgr_slot_id id;
+
+	for (uint32_t p = 0; p < places; p++) {
+		struct pgr_slot *slot = pgr_pool_slot(w->shm, pool, p, ret);
+		enum pgr_slot_state state = pgr_word_state(atomic_load(&slot->word));
+
+		if ((state == PGR_SLOT_IDLE || state == PGR_SLOT_LEASED) &&
+			atomic_load(&slot->epoch) == atomic_load(&pool->epoch) &&
+			atomic_load(&slot->report) == atomic_load(&pool->report))
+			return true;
+	}
+	return false;
+}
+
+/* With plain settings what the witness reported at its login will do. */
+static bool
+greet_from(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id witness)
+{
+	struct pgr_slot *slot = pgr_shm_slot(w->shm, witness);
+	uint32_t conn = atomic_load(&slot->conn);
 
 	if (!plain_settings(c->startup))
 		return false;
-	for (uint32_t p = 0; p < places; p++) {
-		struct pgr_slot *slot = pgr_pool_slot(w->shm, pool, p, &id);
-		uint32_t conn = atomic_load(&slot->conn);
-		enum pgr_slot_state state = pgr_word_state(atomic_load(&slot->word));
-
-		if ((state != PGR_SLOT_IDLE && state != PGR_SLOT_LEASED) ||
-			atomic_load(&slot->epoch) != atomic_load(&pool->epoch))
-			continue;
-		keep_greeting(c, pgr_shm_cold(w->shm, id));
-		/* a dial that began meanwhile may have overwritten what was read */
-		if (atomic_load(&slot->conn) == conn)
-			return true;
-		greeting_cell(c)->serial--;
-	}
+	keep_greeting(w, c, witness);
+	/* a dial that began meanwhile may have overwritten what was read */
+	if (atomic_load(&slot->conn) == conn)
+		return true;
+	greeting_cell(c)->serial--;
 	return false;
 }
 
 static void
 enter_greeting(struct pgr_worker *w, struct pgr_client *c)
 {
+	pgr_slot_id witness;
 	struct pgr_err err;
 
 	c->state = PGR_SESSION_GREET;
-	if (greeting_fits(greeting_cell(c), c) || greet_from_any(w, c)) {
+	/* so a full pool does not keep anybody from logging in */
+	if (find_witness(w, c, &witness) &&
+		(greeting_fits(greeting_cell(c), c) || greet_from(w, c, witness))) {
 		greet(w, c);
 		pgr_front_resume(w, c);
 		return;

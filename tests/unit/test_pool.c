@@ -522,6 +522,47 @@ START_TEST(test_pool_slot_of_damaged_memory_stays_inside_the_segment)
 }
 END_TEST
 
+/* A connection whose login reported this digest, at that time. */
+static void
+reported(struct pgr_slot *to, uint64_t digest, uint64_t at, bool changed)
+{
+	atomic_store(&to->report, digest);
+	ck_assert(pgr_pool_reported(pool, digest, at) == changed);
+}
+
+#define SECOND UINT64_C(1000000)
+
+START_TEST(test_pool_outlived_are_connections_to_another_server_than_the_newest)
+{
+	struct pgr_slot slots[3] = {0};
+
+	begin();
+	reported(&slots[0], 7, SECOND, false);
+	reported(&slots[1], 7, 2 * SECOND, false);
+	ck_assert(!pgr_pool_outlived(pool, &slots[0], 3 * SECOND));
+	reported(&slots[2], 9, 3 * SECOND, true);
+	ck_assert(pgr_pool_outlived(pool, &slots[0], 3 * SECOND));
+	ck_assert(pgr_pool_outlived(pool, &slots[1], 3 * SECOND));
+	ck_assert(!pgr_pool_outlived(pool, &slots[2], 3 * SECOND));
+}
+END_TEST
+
+START_TEST(test_pool_outlived_rests_a_minute_between_changes)
+{
+	struct pgr_slot slots[4] = {0};
+
+	begin();
+	reported(&slots[0], 7, 1000 * SECOND, false);
+	reported(&slots[1], 9, 1001 * SECOND, true);
+	reported(&slots[2], 7, 1002 * SECOND, true);
+	ck_assert(!pgr_pool_outlived(pool, &slots[1], 1060 * SECOND));
+	ck_assert(pgr_pool_outlived(pool, &slots[1], 1061 * SECOND));
+	ck_assert(!pgr_pool_outlived(pool, &slots[0], 1061 * SECOND));
+	reported(&slots[3], 9, 2000 * SECOND, true);
+	ck_assert(pgr_pool_outlived(pool, &slots[2], 2000 * SECOND));
+}
+END_TEST
+
 UNIT_MAIN("pool", test_pool_lease_takes_an_idle_one_for_a_new_generation,
 	test_pool_lease_tells_that_there_are_unread_bytes,
 	test_pool_lease_prefers_the_place_used_last, test_pool_lease_refuses_what_is_not_leasable,
@@ -547,4 +588,6 @@ UNIT_MAIN("pool", test_pool_lease_takes_an_idle_one_for_a_new_generation,
 	test_pool_transfer_refused_without_waiters_or_with_a_cancel_under_way,
 	test_pool_transfer_overtakes_by_twice_the_pool_size_and_no_more,
 	test_pool_wanted_says_whether_anybody_waits,
+	test_pool_outlived_are_connections_to_another_server_than_the_newest,
+	test_pool_outlived_rests_a_minute_between_changes,
 	test_pool_slot_of_damaged_memory_stays_inside_the_segment)
