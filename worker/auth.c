@@ -1,7 +1,7 @@
 /*
  * Authentication of clients by trust, clear text, MD5 and SCRAM-SHA-256, and what is remembered of it
- * for logins to servers. A user that does not exist goes through the same exchange as one that does
- * and fails at its end in the same words. PBKDF2 runs once per (user, password, salt): the keys are
+ * for logins to servers. A user that does not exist goes through the same exchange as one that does,
+ * one that its name picks by a keyed hash, and fails at its end in the same words. PBKDF2 runs once per (user, password, salt): the keys are
  * kept in shared memory. Called by login.c and dial.c.
  */
 #include "worker/auth.h"
@@ -49,6 +49,18 @@ pgr_auth_remember(struct pgr_worker *w, const char *user, const char *text,
 	pgr_secret_keep(w->shm, key_name(w, user, text, keys), keys);
 }
 
+/*
+ * Whom a user that does not exist is treated like: always the same one, and over all such names each
+ * one as often, so that what is asked of a name tells nothing. NULL: there are no users.
+ */
+static const struct pgr_config_user *
+find_double(struct pgr_worker *w, const char *name)
+{
+	uint64_t hash = pgr_hash64(&w->shm->secrets->key, name, strlen(name));
+
+	return pgr_config_user_at(w->config, (uint32_t)((hash >> 32) * w->config->users.n >> 32));
+}
+
 static void
 load_secrets(struct pgr_worker *w, struct pgr_auth *auth)
 {
@@ -56,6 +68,8 @@ load_secrets(struct pgr_worker *w, struct pgr_auth *auth)
 	struct pgr_err err;
 
 	auth->known = user != NULL;
+	if (user == NULL)
+		user = find_double(w, auth->user);
 	for (uint32_t i = 0; user != NULL && i < user->secrets.n; i++) {
 		const struct pgr_config_secret *s = pgr_config_secret_at(w->config, user, i);
 
@@ -73,6 +87,21 @@ find_kind(const struct pgr_auth *auth, enum pgr_secret_kind kind)
 		if (auth->secret[i].kind == kind)
 			return &auth->secret[i];
 	return NULL;
+}
+
+/* As many as of the user that stands for this unknown one, in the same form; no proof fits any. */
+static unsigned
+mock_keys(struct pgr_worker *w, struct pgr_auth *auth)
+{
+	const struct pgr_secret *stored = find_kind(auth, PGR_SECRET_SCRAM);
+	unsigned n = 0;
+
+	pgr_scram_mock(w->shm->secrets->mock, auth->user,
+		stored != NULL ? stored->keys.iterations : PGR_SCRAM_ITERATIONS, &auth->keys[0]);
+	for (unsigned i = 0; i < auth->secrets; i++)
+		if (auth->secret[i].kind != PGR_SECRET_MD5)
+			auth->keys[n++] = auth->keys[0];
+	return PGR_MAX(n, 1u);
 }
 
 /* Keys of every secret that SCRAM can check, all with one salt. */
@@ -110,13 +139,11 @@ static void
 begin_scram(struct pgr_worker *w, struct pgr_auth *auth, struct pgr_out *out)
 {
 	const struct pgr_scram_keys *keys[PGR_SCRAM_PASSWORDS];
-	unsigned n = scram_keys(w, auth);
+	unsigned n = auth->known ? scram_keys(w, auth) : 0;
 	size_t at;
 
-	if (n == 0) {
-		pgr_scram_mock(w->shm->secrets->mock, auth->user, PGR_SCRAM_ITERATIONS, &auth->keys[0]);
-		n = 1;
-	}
+	if (n == 0)
+		n = mock_keys(w, auth);
 	for (unsigned i = 0; i < n; i++)
 		keys[i] = &auth->keys[i];
 	pgr_scram_server_init(&auth->scram, auth->user, keys, n);
@@ -189,7 +216,7 @@ check_string(struct pgr_auth *auth, const char *given)
 		else
 			right |= pgr_secret_check_md5(s, auth->user, auth->md5_salt, given);
 	}
-	return right;
+	return right && auth->known;
 }
 
 /* A proof shows the client key: with it this user can be logged in to a server with the same secret. */

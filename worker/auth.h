@@ -11,7 +11,7 @@
 
 struct pgr_auth {
 	enum pgr_config_auth method; /* in force for this user */
-	bool known;                  /* the user exists */
+	bool known;                  /* the user exists; else secret[] are of one like whom it is treated */
 	char user[PGR_NAME_MAX];
 	unsigned secrets;
 	struct pgr_secret secret[PGR_SCRAM_PASSWORDS];

@@ -1,4 +1,7 @@
 """Who gets in, how, and what the refused are told. (C1 C2 C3 C9 C11 C14 B46 B48 B51)"""
+import base64
+import hashlib
+import hmac
 import os
 import struct
 
@@ -8,7 +11,7 @@ import pytest
 from harness import proc, wire
 from harness import fakeserver as fs
 from harness.marks import both_versions
-from harness.pgroute import server
+from harness.pgroute import basic, server
 from harness.postgres import password_of
 
 CLIENT_METHODS = {"trust": None, "plain": 3, "md5": 5, "scram-sha-256": 10}
@@ -153,6 +156,75 @@ def test_c11_unknown_user_is_shown_a_constant_salt(pg, pgroute):
             seen.setdefault(user, []).append((fields["s"], fields["i"]))
     assert seen["ghost"][0] == seen["ghost"][1] != seen["phantom"][0]
     assert {(len(salt), rounds) for shown in seen.values() for salt, rounds in shown} == {(24, "4096")}
+
+
+def secret_of(password, iterations):
+    """As PostgreSQL keeps it with that scram_iterations."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    encoded = [base64.b64encode(part).decode() for part in (salt, stored, server_key)]
+    return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+
+
+def shown(port, user):
+    """What a user is asked for: md5, or the rounds of SCRAM."""
+    with wire.Client(port) as client:
+        client.send(wire.startup({"user": user, "database": "app"}))
+        request = client.expect("R").body
+        if struct.unpack("!I", request[:4])[0] == 5:
+            return "md5"
+        client.send(wire.sasl_initial("SCRAM-SHA-256", wire.Scram("x").first()))
+        fields = dict(part.split("=", 1) for part in client.expect("R").body[4:].decode().split(","))
+        return int(fields["i"])
+
+
+@pytest.mark.parametrize("method", ["md5", "scram-sha-256"])
+def test_c11_unknown_users_are_asked_what_known_ones_are(pg, pgroute, method):
+    """Users with a secret of 5000 rounds and users with a password in clear text: each unknown name looks like some of them,
+    and always like the same."""
+    users = {f"stored{n}": {"password": secret_of("x", 5000)} for n in range(10)}
+    users |= {f"clear{n}": {"password": "x"} for n in range(10)}
+    one = pgroute(pg, workers=2, auth={"type": method}, users=users)
+    kinds = {5000, "md5" if method == "md5" else 4096}
+    seen = {name: shown(one.port, name) for name in (f"ghost{n}" for n in range(60))}
+    assert set(seen.values()) == kinds == {shown(one.port, "stored1"), shown(one.port, "clear1")}
+    one.reload()
+    assert all(shown(one.port, name) == kind for _ in range(3) for name, kind in seen.items())
+
+
+@pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
+@pytest.mark.parametrize("secrets", [["a password"], ["the first", "the second", "the third"], ["stored"], ["clear", "stored"]],
+                         ids=["one", "three", "stored", "clear-and-stored"])
+def test_c11_each_refusal_has_the_same_messages(pg, pgroute, method, secrets):
+    """Wrong passwords, unknown users with a right password of others: what comes back differs in nothing but the name."""
+    kept = [secret_of("stored", 4096) if secret == "stored" else secret for secret in secrets]
+    one = pgroute(config={**basic(pg), "auth": {"type": method}, "users": {"app": {"password": kept}}})
+
+    def answers(user, password):
+        with wire.Client(one.port) as client:
+            with pytest.raises(wire.ServerError) as refused:
+                client.login(user, password)
+            fields = {k: v.replace(user, "USER") for k, v in refused.value.fields.items()}
+            return client.received, fields, client.asked
+
+    told = [answers("app", "wrong"), answers("app", "w" * 60)]
+    told += [answers(name, password) for name in ("ghost", "phantom") for password in ("wrong", *secrets)]
+    assert all(one_told == told[0] for one_told in told), told
+    assert told[0][1]["C"] == "28P01"
+
+
+@pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
+def test_each_of_several_passwords_is_let_in_by_the_same_messages(pg, pgroute, method):
+    passwords = ["the first", "the second", "the third"]
+    one = pgroute(pg, auth={"type": method}, users={"app": {"password": passwords}},
+                  databases={"app": {"user": "app", "password": password_of("app")}})
+    seen = []
+    for password in passwords:
+        with wire.Client(one.port).login("app", password) as client:
+            seen.append(client.received)
+    assert seen[0] == seen[1] == seen[2]
 
 
 @pytest.mark.parametrize("empty", ["plain", "md5", "scram-sha-256"])

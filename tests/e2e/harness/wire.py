@@ -333,6 +333,7 @@ class Client(Wire):
         """source: the local address, for more clients than one address has ports."""
         super().__init__(socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0)), timeout)
         self.parameters, self.pid, self.key, self.asked, self.negotiated, self.notices = {}, None, None, None, [], []
+        self.received = ""  # types of the messages of the login
 
     def login(self, user="app", password_text=None, database="app", version=PROTOCOL_3_0, slowly=0, **parameters):
         """Up to the first ReadyForQuery; raises ServerError. slowly=n sends n bytes at a time."""
@@ -346,6 +347,7 @@ class Client(Wire):
         scram = None
         while True:
             got = self.recv()
+            self.received += got.type
             if got.type == "E":
                 raise ServerError(error_fields(got.body))
             if got.type == "v":
