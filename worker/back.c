@@ -100,6 +100,7 @@ undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 {
 	struct pgr_client *c = client_of(s);
 
+	pgr_replies_leave(&s->replies, r);
 	if (r->kind == PGR_REPLY_PARSE && r->unnamed && s->unnamed_pending > 0)
 		s->unnamed_pending--;
 	if (c != NULL && r->named != NULL && !r->ours &&
@@ -201,6 +202,7 @@ on_parse_complete(struct pgr_worker *w, struct pgr_server *s)
 
 	pgr_stat_add(&s->pool->stats->server_parse_count, 1);
 	if (!r->unnamed) {
+		pgr_replies_leave(&s->replies, r);
 		if ((r->hash.lo | r->hash.hi) != 0)
 			pgr_slot_statement_add(pgr_server_cold(w, s), r->hash);
 		return;
@@ -216,6 +218,17 @@ on_parse_complete(struct pgr_worker *w, struct pgr_server *s)
 	}
 }
 
+/* Of a Close of ours; one without a hash was of the unnamed statement. */
+static void
+on_close_complete(struct pgr_worker *w, struct pgr_server *s)
+{
+	const struct pgr_reply *r = pgr_replies_head(&s->replies);
+
+	pgr_replies_leave(&s->replies, r);
+	if ((r->hash.lo | r->hash.hi) != 0)
+		pgr_slot_statement_remove(pgr_server_cold(w, s), r->hash);
+}
+
 /* A small message that answers the head of the queue. False: it does not, the server is out of step. */
 static bool
 on_answer(struct pgr_worker *w, struct pgr_server *s, enum pgr_reply_kind kind, const char *p,
@@ -228,8 +241,8 @@ on_answer(struct pgr_worker *w, struct pgr_server *s, enum pgr_reply_kind kind, 
 	pass_on(w, s, p, size);
 	if (kind == PGR_REPLY_PARSE)
 		on_parse_complete(w, s);
-	else if (kind == PGR_REPLY_CLOSE && r->ours && (r->hash.lo | r->hash.hi) != 0)
-		pgr_slot_statement_remove(pgr_server_cold(w, s), r->hash);
+	else if (kind == PGR_REPLY_CLOSE && r->ours)
+		on_close_complete(w, s);
 	answered(w, s);
 	return true;
 }
@@ -414,6 +427,7 @@ on_copy_in(struct pgr_server *s)
 		*pgr_replies_at(q, kept++) = *r;
 	}
 	q->count = kept;
+	pgr_replies_moved(q);
 	if (s->copy_in && extended)
 		s->batch = true;
 }

@@ -23,6 +23,7 @@
 
 #define OWED_MOST (1u << 20)  /* unsent answers at which a client is not read any more */
 #define PARSE_MOST (64u << 20) /* text of a prepared statement that is kept */
+#define EVICT_MOST 4           /* statements that are closed for one new one */
 
 /* What became of the message at hand. */
 enum feed {
@@ -167,7 +168,7 @@ send_close(struct pgr_worker *w, struct pgr_client *c, struct pgr_hash128 hash, 
 		pgr_vec_room(&w->out, PGR_WIRE_HEADER + 1 + len + 1), PGR_MSG_CLOSE, len + 2);
 
 	r->ours = true;
-	r->hash = hash;
+	pgr_replies_enter(&c->leg.server->replies, r, hash);
 	body[0] = 'S';
 	memcpy(body + 1, name, len + 1);
 }
@@ -186,7 +187,7 @@ send_parse(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st,
 	if (r->kind == PGR_REPLY_NONE)
 		return;
 	r->ours = ours;
-	r->hash = st->hash;
+	pgr_replies_enter(&c->leg.server->replies, r, st->hash);
 	r->statement = pgr_statement_ref(st); /* its text may be sent from where it lies */
 	r->named = named != NULL ? pgr_named_ref(named) : NULL;
 }
@@ -199,41 +200,27 @@ enum pending {
 	PENDING_UNSURE, /* an earlier batch, which may have failed, decides */
 };
 
-static bool
-concerns(const struct pgr_reply *r)
-{
-	return (r->kind == PGR_REPLY_PARSE || (r->kind == PGR_REPLY_CLOSE && r->ours)) &&
-		(r->hash.lo | r->hash.hi) != 0;
-}
-
 static enum pending
 pending_of(struct pgr_replies *q, struct pgr_hash128 hash)
 {
-	for (uint32_t i = q->count; i-- > 0;) {
-		struct pgr_reply *r = pgr_replies_at(q, i);
+	struct pgr_reply *r = pgr_replies_latest(q, hash);
 
-		if (!concerns(r) || !pgr_hash128_eq(r->hash, hash))
-			continue;
-		if (r->batch != q->batch)
-			return PENDING_UNSURE;
-		return r->kind == PGR_REPLY_PARSE ? PENDING_THERE : PENDING_GONE;
-	}
-	return PENDING_NONE;
+	if (r == NULL)
+		return PENDING_NONE;
+	if (r->batch != q->batch)
+		return PENDING_UNSURE;
+	return r->kind == PGR_REPLY_PARSE ? PENDING_THERE : PENDING_GONE;
 }
 
-/* Statements that the server will have when it has answered everything. */
-static uint64_t
-expected_count(struct pgr_replies *q, const struct pgr_slot_cold *cold)
+/* Statements that the server may have and still be within the limit after one more. */
+static int64_t
+most_before_one_more(const struct pgr_client *c)
 {
-	uint64_t count = cold->statement_count;
+	uint64_t limit = atomic_load_explicit(
+		&c->leg.pool->view.pool->set.prepared_statements, memory_order_relaxed);
 
-	for (uint32_t i = 0; i < q->count; i++) {
-		struct pgr_reply *r = pgr_replies_at(q, i);
-
-		if (concerns(r))
-			count += r->kind == PGR_REPLY_PARSE ? 1 : (uint64_t)-1;
-	}
-	return count;
+	/* 0 turns tracking off for those who log in from then on */
+	return (int64_t)PGR_MIN(PGR_MAX(limit, 1u), (uint64_t)PGR_STATEMENTS_MAX) - 1;
 }
 
 /* Makes room in the server's set by closing what was not used for longest. */
@@ -242,17 +229,18 @@ evict(struct pgr_worker *w, struct pgr_client *c)
 {
 	struct pgr_server *s = c->leg.server;
 	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
-	uint64_t limit = atomic_load_explicit(
-		&c->leg.pool->view.pool->set.prepared_statements, memory_order_relaxed);
+	int64_t surplus = (int64_t)cold->statement_count + s->replies.coming - most_before_one_more(c);
 	char name[PGR_STATEMENT_NAME + 1];
 	struct pgr_hash128 hash;
 
-	if (expected_count(&s->replies, cold) < PGR_MIN(limit, (uint64_t)PGR_STATEMENTS_MAX) ||
-		!pgr_slot_statement_oldest(cold, &hash))
-		return;
-	(void)pgr_slot_statement_has(cold, hash); /* the youngest now: not chosen twice */
-	pgr_statement_name(hash, name);
-	send_close(w, c, hash, name);
+	/* a limit that was lowered is reached step by step */
+	for (uint32_t n = 0; n < EVICT_MOST && surplus > 0; n++, surplus--) {
+		if (!pgr_slot_statement_oldest(cold, &hash))
+			return;
+		(void)pgr_slot_statement_has(cold, hash); /* the youngest now: not chosen twice */
+		pgr_statement_name(hash, name);
+		send_close(w, c, hash, name);
+	}
 }
 
 /* Is st on the server when it comes to what is sent next? What stands in the way is closed. */

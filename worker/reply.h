@@ -51,14 +51,23 @@ struct pgr_reply {
 
 #define PGR_REPLIES_FEW 8
 
-/* A ring; small ones live in the struct, pipelines get memory. */
+/*
+ * A ring; small ones live in the struct, pipelines get memory. Entries are counted by positions that
+ * only rise; position p is ring[p & (cap - 1)]. Those that change the server's set of statements are
+ * chained by their hash: newest[] has the youngest of each chain, older[] the next one of each entry.
+ * A chain ends where a position is not in the queue any more, so popping does not touch it.
+ */
 struct pgr_replies {
 	struct pgr_reply *ring;
-	uint32_t cap; /* power of two */
-	uint32_t head;
+	uint32_t *newest; /* cap chains */
+	uint32_t *older;  /* beside ring */
+	uint32_t cap;     /* power of two */
+	uint32_t head;    /* position of the first entry */
 	uint32_t count;
 	uint32_t batch; /* current batch number: raised by each Sync */
+	int32_t coming; /* statements that the server will have more when it has answered all of this */
 	struct pgr_reply few[PGR_REPLIES_FEW];
+	uint32_t few_chains[2 * PGR_REPLIES_FEW];
 };
 
 #define PGR_REPLIES_MOST 4096u /* a client that pipelines more waits */
@@ -93,6 +102,21 @@ pgr_replies_at(struct pgr_replies *q, uint32_t i)
 {
 	return &q->ring[(q->head + i) & (q->cap - 1)];
 }
+
+/*
+ * The entry pushed last prepares (PARSE) or closes (CLOSE) the named statement with this hash; no-op
+ * for one that is not in the queue (kind NONE).
+ */
+void pgr_replies_enter(struct pgr_replies *q, struct pgr_reply *r, struct pgr_hash128 hash);
+
+/* The head was answered, or will not be: what it does to the set of statements is not to come any more. */
+void pgr_replies_leave(struct pgr_replies *q, const struct pgr_reply *r);
+
+/* The youngest entry that was entered with this hash; NULL: none. */
+struct pgr_reply *pgr_replies_latest(struct pgr_replies *q, struct pgr_hash128 hash);
+
+/* Entries in the middle were taken out and the others moved up. */
+void pgr_replies_moved(struct pgr_replies *q);
 
 static inline void
 pgr_replies_pop(struct pgr_replies *q)
