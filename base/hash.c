@@ -1,6 +1,6 @@
 /*
  * SipHash-2-4, 128 bits. Checked against the authors' published vectors in tests/unit/test_hash.c.
- * Called once per Parse message and per interned name, never per row.
+ * Called once per Parse message and per name of a prepared statement, never per row.
  */
 #include "base/hash.h"
 
@@ -38,15 +38,15 @@ sip_absorb(struct sip *s, uint64_t m)
 	s->v0 ^= m;
 }
 
-struct pgr_hash128
-pgr_hash128(const struct pgr_hash_key *key, const void *data, size_t len)
+/* Everything but the second half of the output. */
+static inline struct sip
+sip_hash(const struct pgr_hash_key *key, const void *data, size_t len)
 {
 	const unsigned char *p = data;
 	const unsigned char *end = p + (len & ~(size_t)7);
 	struct sip s = {
 		key->k0 ^ UINT64_C(0x736f6d6570736575), key->k1 ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
 		key->k0 ^ UINT64_C(0x6c7967656e657261), key->k1 ^ UINT64_C(0x7465646279746573)};
-	struct pgr_hash128 out;
 	uint64_t m;
 
 	for (; p < end; p += 8) {
@@ -59,9 +59,26 @@ pgr_hash128(const struct pgr_hash_key *key, const void *data, size_t len)
 	sip_absorb(&s, le64toh(m) | (uint64_t)len << 56);
 	s.v2 ^= 0xee;
 	sip_rounds(&s, 4);
+	return s;
+}
+
+struct pgr_hash128
+pgr_hash128(const struct pgr_hash_key *key, const void *data, size_t len)
+{
+	struct sip s = sip_hash(key, data, len);
+	struct pgr_hash128 out;
+
 	out.lo = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 	s.v1 ^= 0xdd;
 	sip_rounds(&s, 4);
 	out.hi = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 	return out;
+}
+
+uint64_t
+pgr_hash64(const struct pgr_hash_key *key, const void *data, size_t len)
+{
+	struct sip s = sip_hash(key, data, len);
+
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }

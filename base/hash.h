@@ -22,11 +22,7 @@ struct pgr_hash128 {
 struct pgr_hash128 pgr_hash128(const struct pgr_hash_key *key, const void *data, size_t len);
 
 /* For tables inside one process; the same keyed function, cut to 64 bits. */
-static inline uint64_t
-pgr_hash64(const struct pgr_hash_key *key, const void *data, size_t len)
-{
-	return pgr_hash128(key, data, len).lo;
-}
+uint64_t pgr_hash64(const struct pgr_hash_key *key, const void *data, size_t len);
 
 static inline bool
 pgr_hash128_eq(struct pgr_hash128 a, struct pgr_hash128 b)

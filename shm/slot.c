@@ -2,7 +2,7 @@
  * The set of prepared statements of one server connection: open addressing over 128-bit hashes that
  * are keyed, so their low bits are as good as random. At most PGR_STATEMENTS_MAX of
  * PGR_STATEMENT_CELLS cells are used, so probes stay short. Called by the worker that leases the
- * slot, and by nobody else at that time.
+ * slot, and by nobody else at that time but pgr_slot_statement_seen().
  */
 #include "shm/slot.h"
 
@@ -38,6 +38,23 @@ pgr_slot_statement_has(struct pgr_slot_cold *cold, struct pgr_hash128 hash)
 		return false;
 	cold->statement_used[i] = ++cold->statement_tick;
 	return true;
+}
+
+/* Halves of two hashes never make a third one that somebody asks for. Pairs with the owner's stores. */
+bool
+pgr_slot_statement_seen(const struct pgr_slot_cold *cold, struct pgr_hash128 hash)
+{
+	for (uint32_t i = (uint32_t)hash.lo & CELL_MASK, n = 0; n < PGR_STATEMENT_CELLS; n++) {
+		struct pgr_hash128 at = {__atomic_load_n(&cold->statement[i].lo, __ATOMIC_RELAXED),
+			__atomic_load_n(&cold->statement[i].hi, __ATOMIC_RELAXED)};
+
+		if (pgr_hash128_eq(at, hash))
+			return true;
+		if ((at.lo | at.hi) == 0)
+			return false;
+		i = (i + 1) & CELL_MASK;
+	}
+	return false;
 }
 
 void

@@ -48,7 +48,14 @@ struct pgr_slot {
 } PGR_ALIGNED(64);
 _Static_assert(sizeof(struct pgr_slot) == 128, "two cache lines; docs/SHM.md draws this");
 
-/* The rest, touched at dials and where settings or statements change. Written by the owner only. */
+/*
+ * The rest, touched at dials and where settings or statements change.
+ *
+ *   writer     the owner in the word
+ *   readers    the owner; others look at `reported` and at the set of statements without being told
+ *              of changes: what they see may be stale, never more than a hint
+ *   on death   the connection is closed, and the next dial fills it anew
+ */
 struct pgr_slot_cold {
 	uint32_t key_len;
 	uint32_t reported_len;
@@ -65,6 +72,9 @@ struct pgr_slot_cold {
 
 /* Set of prepared statements of the connection: changed only by what the server acknowledged. */
 bool pgr_slot_statement_has(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
+
+/* The same for whoever does not lease the slot: a hint, and it does not count as use. */
+bool pgr_slot_statement_seen(const struct pgr_slot_cold *cold, struct pgr_hash128 hash);
 void pgr_slot_statement_add(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
 void pgr_slot_statement_remove(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
 void pgr_slot_statement_clear(struct pgr_slot_cold *cold);

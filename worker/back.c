@@ -54,6 +54,17 @@ release_reply(struct pgr_worker *w, struct pgr_reply *r)
 }
 
 void
+pgr_back_spoil(struct pgr_vec *vec)
+{
+	static const char portal[] = "pgroute: nobody has such a portal";
+	char *body = pgr_wire_header(pgr_vec_room(vec, PGR_WIRE_HEADER + sizeof(portal) + 4),
+		PGR_MSG_EXECUTE, sizeof(portal) + 4);
+
+	memcpy(body, portal, sizeof(portal));
+	pgr_put32(body + sizeof(portal), 0);
+}
+
+void
 pgr_back_locals(struct pgr_worker *w, struct pgr_server *s, struct pgr_vec *vec)
 {
 	struct pgr_reply *r;
@@ -107,7 +118,7 @@ undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 		(r->kind == PGR_REPLY_PARSE || r->kind == PGR_REPLY_LOCAL_PARSE))
 		pgr_names_remove(w->statements, c->names, r->named);
 	if (c != NULL && r->named != NULL && r->kind == PGR_REPLY_LOCAL_CLOSE)
-		pgr_names_restore(&c->names, r->named);
+		pgr_names_restore(w->statements, &c->names, r->named);
 	release_reply(w, r);
 	pgr_replies_pop(&s->replies);
 }
@@ -169,6 +180,18 @@ pass_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 		memcpy(pgr_vec_room(&w->out, out.len), text, out.len);
 }
 
+/* The server failed as it was made to (front.c): the client is told why. */
+static void
+tell_refused(struct pgr_worker *w)
+{
+	struct pgr_err err;
+
+	pgr_err_set(&err, "53400", "too many prepared statements in this session");
+	pgr_err_hint(&err, "A session keeps at most %u, and %zu MB of their texts: close some.",
+		PGR_NAMES_MOST, PGR_NAMES_BYTES >> 20);
+	pgr_client_error(&w->out, PGR_SEVERITY_ERROR, &err);
+}
+
 static void
 on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
@@ -185,7 +208,10 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		s->settings_failed = true;
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
 	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS)) {
-		pass_error(w, s, p, size);
+		if (head_is(s, PGR_REPLY_REFUSED))
+			tell_refused(w);
+		else
+			pass_error(w, s, p, size);
 		pgr_stat_add(&s->pool->stats->errors, 1);
 		s->told_fatal = ours;
 	}
@@ -298,7 +324,8 @@ on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t
 		s->cycle.pin = PGR_PIN_SET_REASON;
 		return;
 	}
-	pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
+	if (c->pin == PGR_PIN_NONE_REASON)
+		pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
 	if (strcmp(name, "application_name") == 0)
 		pgr_client_tell_name(w, c);
 	if (strcmp(name, "default_transaction_read_only") != 0)

@@ -26,6 +26,9 @@ void pgr_back_release(struct pgr_worker *w, struct pgr_server *s);
 /* Answers that are ours to give and whose turn has come. */
 void pgr_back_locals(struct pgr_worker *w, struct pgr_server *s, struct pgr_vec *vec);
 
+/* Appends an Execute that must fail; its entry in the queue is the caller's. */
+void pgr_back_spoil(struct pgr_vec *vec);
+
 /* Sends a query of ours and notes that its answer is ours. CLOSED: cannot. */
 PGR_MUST enum pgr_rc pgr_back_query(
 	struct pgr_worker *w, struct pgr_server *s, enum pgr_purpose purpose, const char *sql);

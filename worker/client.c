@@ -200,6 +200,7 @@ void
 pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin)
 {
 	c->pin = (uint8_t)pin;
+	pgr_settings_unknown(pgr_server_slot(w, c->leg.server));
 	pgr_client_rec(w, c)->pinned = (uint8_t)pin;
 	pgr_stat_add(&c->leg.pool->stats->pins, 1);
 	pgr_log(PGR_LOG_DEBUG, "client.pinned", "client %u of database \"%s\": %s", c->rec.n + 1,

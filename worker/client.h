@@ -24,6 +24,7 @@ void pgr_client_mark(struct pgr_worker *w, struct pgr_client *c, enum pgr_client
 /* The session's settings have changed: its application_name is shown. */
 void pgr_client_tell_name(struct pgr_worker *w, struct pgr_client *c);
 
+/* From now on the client keeps the server connection that it has. */
 void pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin);
 
 /* A ReadyForQuery went to the client. */

@@ -24,6 +24,7 @@
 #define OWED_MOST (1u << 20)  /* unsent answers at which a client is not read any more */
 #define PARSE_MOST (64u << 20) /* text of a prepared statement that is kept */
 #define EVICT_MOST 4           /* statements that are closed for one new one */
+#define ALONE_MOST 16          /* messages of a batch that is answered without a server */
 
 /* What became of the message at hand. */
 enum feed {
@@ -32,15 +33,6 @@ enum feed {
 	FEED_WAIT, /* needs what is not there yet: a server, room, an answer */
 	FEED_END,  /* the client is at its end */
 };
-
-static bool
-tracks_statements(const struct pgr_client *c)
-{
-	const struct pgr_pool *pool = c->leg.pool->view.pool;
-
-	return atomic_load_explicit(&pool->set.prepared_statements, memory_order_relaxed) != 0 &&
-		atomic_load_explicit(&pool->set.pool_mode, memory_order_relaxed) != PGR_MODE_SESSION;
-}
 
 static enum feed
 fail_session(struct pgr_worker *w, struct pgr_client *c, const char *sqlstate, const char *what)
@@ -52,20 +44,14 @@ fail_session(struct pgr_worker *w, struct pgr_client *c, const char *sqlstate, c
 	return FEED_END;
 }
 
-void
-pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
+static void
+apply_settings(struct pgr_worker *w, struct pgr_client *c)
 {
 	struct pgr_server *s = c->leg.server;
 	struct pgr_slot *slot = pgr_server_slot(w, s);
 	char sql[PGR_VEC_SCRATCH / 2];
 	struct pgr_out out;
 
-	c->leg.fresh = false;
-	if (atomic_load_explicit(&c->leg.pool->view.pool->set.pool_mode, memory_order_relaxed) ==
-		PGR_MODE_SESSION)
-		c->pin = PGR_PIN_SESSION_REASON;
-	if (atomic_load_explicit(&slot->settings, memory_order_relaxed) == c->settings->hash)
-		return;
 	pgr_out_init(&out, sql, sizeof(sql) - 1);
 	if (!pgr_settings_difference(slot, pgr_server_cold(w, s), c->settings, &out)) {
 		s->settings_failed = true;
@@ -76,6 +62,20 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 	pgr_stat_add(&w->stats->settings_sent, 1);
 	if (out.len > 0 && pgr_back_query(w, s, PGR_PURPOSE_SETTINGS, sql) != PGR_OK)
 		s->settings_failed = true;
+}
+
+void
+pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_slot *slot = pgr_server_slot(w, c->leg.server);
+
+	c->leg.fresh = false;
+	if (atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
+		apply_settings(w, c);
+	if (c->mode == PGR_MODE_SESSION) {
+		c->pin = PGR_PIN_SESSION_REASON;
+		pgr_settings_unknown(slot);
+	}
 }
 
 /* A server to send to, with the client's settings. False: the input waits, or the request failed. */
@@ -411,6 +411,31 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
 	return FEED_NEXT;
 }
 
+/* One more than a client may keep: the server aborts what it aborts at any error of a Parse. */
+static enum feed
+parse_refused(struct pgr_worker *w, struct pgr_client *c)
+{
+	(void)expect(c, PGR_REPLY_REFUSED);
+	pgr_back_spoil(&w->out);
+	c->leg.server->batch = true;
+	return FEED_NEXT;
+}
+
+/* The client's name for the statement with this tail. NULL: no memory. */
+static struct pgr_named *
+add_name(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
+	const char *tail, uint32_t tail_len)
+{
+	struct pgr_statement *st = pgr_statements_get(w->statements, tail, tail_len);
+	struct pgr_named *named = NULL;
+
+	if (st != NULL)
+		named = pgr_names_add(w->statements, &c->names, name, name_len, st);
+	if (named == NULL)
+		pgr_statement_unref(w->statements, st);
+	return named;
+}
+
 static enum feed
 parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
 	const char *tail, uint32_t tail_len)
@@ -425,10 +450,12 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	}
 	if (named != NULL)
 		return parse_duplicate(w, c, named);
-	st = pgr_statements_get(w->statements, tail, tail_len);
-	named = st != NULL ? pgr_names_add(&c->names, name, name_len, st) : NULL;
+	if (!pgr_names_have_room(c->names, name_len, tail_len))
+		return parse_refused(w, c);
+	named = add_name(w, c, name, name_len, tail, tail_len);
 	if (named == NULL)
 		return fail_session(w, c, "53200", "out of memory");
+	st = named->statement;
 	if (statement_there(w, c, st)) {
 		expect(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
 	} else {
@@ -439,11 +466,62 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	return FEED_NEXT;
 }
 
+/*
+ * Is what follows up to the Sync, all of it there, nothing but Parse and Close? Such a batch may need no
+ * server, and should not wait for one: libpq's PQprepare() blocks a program that has its other
+ * connections in transactions. Where a server is needed anyway it may as well answer all.
+ */
+static bool
+only_prepares(const struct pgr_client *c, const char *p, size_t have)
+{
+	const char *end = p + have;
+
+	if (c->leg.server != NULL || !c->tracks)
+		return false;
+	for (uint32_t n = 0; n < ALONE_MOST && end - p >= (ptrdiff_t)PGR_WIRE_HEADER; n++) {
+		uint32_t size = pgr_wire_size(p);
+
+		if (size == 0 || end - p < (ptrdiff_t)size)
+			return false;
+		if (p[0] != PGR_MSG_PARSE && p[0] != PGR_MSG_CLOSE)
+			return p[0] == PGR_MSG_SYNC;
+		p += size;
+	}
+	return false;
+}
+
+/*
+ * A name that is new to the client, for a statement that it would find prepared on a connection of its
+ * pool. In doubt no: then a server answers.
+ */
+static bool
+is_known(struct pgr_worker *w, const struct pgr_client *c, const char *name, size_t name_len,
+	const char *tail, uint32_t tail_len)
+{
+	return pgr_names_find(c->names, name, name_len) == NULL &&
+		pgr_names_have_room(c->names, name_len, tail_len) &&
+		pgr_lease_holds(w, c->leg.pool, c->settings->hash,
+			pgr_statements_hash(w->statements, tail, tail_len));
+}
+
+static enum feed
+parse_alone(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
+	const char *tail, uint32_t tail_len)
+{
+	if (add_name(w, c, name, name_len, tail, tail_len) == NULL)
+		return fail_session(w, c, "53200", "out of memory");
+	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
+	pgr_wire_bare(pgr_vec_room(&w->back, PGR_WIRE_HEADER), PGR_MSG_PARSE_COMPLETE);
+	return FEED_NEXT;
+}
+
 static enum feed
 on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
 {
 	const char *name = p + PGR_WIRE_HEADER;
 	const char *end = p + size;
+	const char *tail;
+	uint32_t tail_len;
 	ptrdiff_t len;
 
 	if (size > PARSE_MOST)
@@ -453,14 +531,19 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	len = pgr_wire_string(name, end);
 	if (len < 0 || pgr_wire_string(name + len + 1, end) < 0)
 		return fail_session(w, c, "08P01", "invalid Parse message");
+	tail = name + len + 1;
+	tail_len = (uint32_t)(end - tail);
+	if (len > 0 && only_prepares(c, p, have) &&
+		is_known(w, c, name, (size_t)len, tail, tail_len))
+		return parse_alone(w, c, name, (size_t)len, tail, tail_len);
 	if (!may_send(w, c))
 		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
-	note_commit(w, c, name + len + 1, end);
+	note_commit(w, c, tail, end);
 	if (len == 0)
-		return parse_unnamed(w, c, p, name + 1, (uint32_t)(end - name - 1), size);
-	if (tracks_statements(c))
-		return parse_named(w, c, name, (size_t)len, name + len + 1, (uint32_t)(end - name - len - 1));
+		return parse_unnamed(w, c, p, tail, tail_len, size);
+	if (c->tracks)
+		return parse_named(w, c, name, (size_t)len, tail, tail_len);
 	if (c->pin == PGR_PIN_NONE_REASON)
 		pgr_client_pin(w, c, PGR_PIN_UNTRACKED_REASON);
 	(void)expect(c, PGR_REPLY_PARSE);
@@ -473,7 +556,7 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 static struct pgr_named *
 find_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
 {
-	struct pgr_named *named = tracks_statements(c) ? pgr_names_find(c->names, name, len) : NULL;
+	struct pgr_named *named = c->tracks ? pgr_names_find(c->names, name, len) : NULL;
 
 	if (named == NULL)
 		return NULL;
@@ -534,6 +617,17 @@ close_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	pgr_names_remove(w->statements, c->names, named);
 }
 
+static enum feed
+close_alone(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
+{
+	struct pgr_named *named = pgr_names_find(c->names, name, len);
+
+	if (named != NULL)
+		pgr_names_remove(w->statements, c->names, named);
+	pgr_wire_bare(pgr_vec_room(&w->back, PGR_WIRE_HEADER), PGR_MSG_CLOSE_COMPLETE);
+	return FEED_NEXT;
+}
+
 /* Describe and Close: 'S' or 'P' and a name. */
 static enum feed
 on_describe_or_close(
@@ -552,11 +646,13 @@ on_describe_or_close(
 	len = size > PGR_WIRE_HEADER + 1 ? pgr_wire_string(name, p + size) : -1;
 	if (len < 0)
 		return fail_session(w, c, "08P01", "invalid message: a name is missing");
+	statement = p[PGR_WIRE_HEADER] == 'S';
+	if (closes && statement && len > 0 && only_prepares(c, p, have))
+		return close_alone(w, c, name, (size_t)len);
 	if (!may_send(w, c))
 		return FEED_WAIT;
 	c->leg.server->batch = true;
-	statement = p[PGR_WIRE_HEADER] == 'S';
-	if (statement && closes && len > 0 && tracks_statements(c)) {
+	if (statement && closes && len > 0 && c->tracks) {
 		close_named(w, c, name, (size_t)len);
 		return FEED_NEXT;
 	}

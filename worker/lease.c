@@ -215,6 +215,26 @@ pool_alive(struct pgr_worker *w, struct pgr_wpool *pool)
 	return false;
 }
 
+bool
+pgr_lease_holds(struct pgr_worker *w, const struct pgr_wpool *pool, uint64_t settings,
+	struct pgr_hash128 statement)
+{
+	uint32_t places = PGR_MIN(atomic_load(&pool->view.pool->places), PGR_PLACES_MAX);
+	uint32_t epoch = atomic_load(&pool->view.pool->epoch);
+	pgr_slot_id id;
+
+	for (uint32_t p = 0; p < places; p++) {
+		struct pgr_slot *slot = pgr_pool_slot(w->shm, pool->view.pool, p, &id);
+		enum pgr_slot_state state = pgr_word_state(atomic_load(&slot->word));
+
+		if ((state == PGR_SLOT_IDLE || state == PGR_SLOT_GIVEN || state == PGR_SLOT_LEASED) &&
+			atomic_load(&slot->epoch) == epoch && atomic_load(&slot->settings) == settings &&
+			pgr_slot_statement_seen(pgr_shm_cold(w->shm, id), statement))
+			return true;
+	}
+	return false;
+}
+
 static void
 recent_failure(const struct pgr_pool *pool, struct pgr_err *err)
 {

@@ -39,6 +39,13 @@ void pgr_lease_match(struct pgr_worker *w, struct pgr_wpool *pool);
 /* The same for every pool in which clients of this worker wait. */
 void pgr_lease_match_all(struct pgr_worker *w);
 
+/*
+ * Does a connection of this pool, set as a client with these settings would have it, hold the prepared
+ * statement? Whoever leases it: it is one that the client might be given, and would find it there.
+ */
+bool pgr_lease_holds(struct pgr_worker *w, const struct pgr_wpool *pool, uint64_t settings,
+	struct pgr_hash128 statement);
+
 /* This worker was poked: takes what was given to it. */
 void pgr_lease_on_poke(struct pgr_worker *w);
 

@@ -444,11 +444,25 @@ join(struct pgr_worker *w, struct pgr_client *c, pgr_pool_id id)
 	return false;
 }
 
+/*
+ * Mode and tracking are those of the login until the client ends, whatever is configured meanwhile:
+ * what it has prepared and set so far was handled by them.
+ */
+static void
+keep_mode(struct pgr_client *c)
+{
+	struct pgr_pool *pool = c->leg.pool->view.pool;
+
+	c->mode = (uint8_t)atomic_load(&pool->set.pool_mode);
+	c->tracks = c->mode != PGR_MODE_SESSION && atomic_load(&pool->set.prepared_statements) != 0;
+}
+
 static void
 joined(struct pgr_worker *w, struct pgr_client *c)
 {
 	struct pgr_err err;
 
+	keep_mode(c);
 	*found_cell(w, c->login) = c->leg.pool->view.id.n + 1;
 	if (check_limits(w, c, &err) != PGR_OK)
 		refuse(w, c, &err);

@@ -33,29 +33,17 @@ end_copy(struct pgr_server *s, struct pgr_vec *out)
 }
 
 /*
- * A Sync would commit what the client has not asked to commit: an Execute that must fail goes in
- * front, as if the server had seen the client leave.
+ * A Sync would commit what the client has not asked to commit: what must fail goes in front, as if the
+ * server had seen the client leave.
  */
-static bool
-spoil_batch(struct pgr_server *s, struct pgr_vec *out)
-{
-	static const char portal[] = "pgroute: the client has left";
-	char *body;
-
-	if (pgr_replies_push(&s->replies, PGR_REPLY_EXECUTE) == NULL)
-		return false;
-	body = pgr_wire_header(pgr_vec_room(out, PGR_WIRE_HEADER + sizeof(portal) + 4),
-		PGR_MSG_EXECUTE, sizeof(portal) + 4);
-	memcpy(body, portal, sizeof(portal));
-	pgr_put32(body + sizeof(portal), 0);
-	return true;
-}
-
 static enum pgr_rc
 end_batch(struct pgr_server *s, struct pgr_vec *out)
 {
-	if (!s->skipping && !spoil_batch(s, out))
-		return PGR_CLOSED;
+	if (!s->skipping) {
+		if (pgr_replies_push(&s->replies, PGR_REPLY_EXECUTE) == NULL)
+			return PGR_CLOSED;
+		pgr_back_spoil(out);
+	}
 	if (pgr_replies_push(&s->replies, PGR_REPLY_SYNC) == NULL)
 		return PGR_CLOSED;
 	s->replies.batch++;

@@ -85,10 +85,16 @@ pgr_statement_name(struct pgr_hash128 hash, char ret[PGR_STATEMENT_NAME + 1])
 		(unsigned long long)hash.hi, (unsigned long long)hash.lo);
 }
 
+struct pgr_hash128
+pgr_statements_hash(const struct pgr_statements *all, const char *tail, size_t len)
+{
+	return pgr_hash128(&all->key, tail, len);
+}
+
 struct pgr_statement *
 pgr_statements_get(struct pgr_statements *all, const char *tail, size_t len)
 {
-	struct pgr_hash128 hash = pgr_hash128(&all->key, tail, len);
+	struct pgr_hash128 hash = pgr_statements_hash(all, tail, len);
 	uint32_t b = (uint32_t)hash.lo & (all->cap - 1);
 	struct pgr_statement *st;
 
@@ -149,19 +155,30 @@ pgr_statement_unref(struct pgr_statements *all, struct pgr_statement *st)
 
 /* Open addressing over pointers; names of one client, mostly a handful. */
 struct pgr_names {
-	uint32_t cap; /* power of two */
+	const struct pgr_hash_key *key; /* clients choose the names, but not where they go */
+	size_t bytes;
+	struct pgr_named *recent; /* found last: asked for again more often than not */
+	uint32_t cap;             /* power of two */
 	uint32_t count;
 	struct pgr_named *cell[];
 };
 
 static uint32_t
-name_hash(const char *name, size_t len)
+name_hash(const struct pgr_names *names, const char *name, size_t len)
 {
-	uint32_t h = 2166136261u;
+	return (uint32_t)pgr_hash64(names->key, name, len);
+}
 
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * 16777619u;
-	return h;
+static bool
+is_called(const struct pgr_named *named, const char *name, size_t len)
+{
+	return strncmp(named->name, name, len) == 0 && named->name[len] == '\0';
+}
+
+static size_t
+named_bytes(const struct pgr_named *named)
+{
+	return strlen(named->name) + named->statement->tail_len;
 }
 
 static uint32_t
@@ -172,7 +189,7 @@ names_cell(const struct pgr_names *names, uint32_t hash, const char *name, size_
 	while (names->cell[i] != NULL) {
 		const struct pgr_named *at = names->cell[i];
 
-		if (at->hash == hash && strncmp(at->name, name, len) == 0 && at->name[len] == '\0')
+		if (at->hash == hash && is_called(at, name, len))
 			break;
 		i = (i + 1) & (names->cap - 1);
 	}
@@ -180,15 +197,30 @@ names_cell(const struct pgr_names *names, uint32_t hash, const char *name, size_
 }
 
 struct pgr_named *
-pgr_names_find(const struct pgr_names *names, const char *name, size_t len)
+pgr_names_find(struct pgr_names *names, const char *name, size_t len)
 {
+	struct pgr_named *named;
+
 	if (names == NULL)
 		return NULL;
-	return names->cell[names_cell(names, name_hash(name, len), name, len)];
+	if (names->recent != NULL && is_called(names->recent, name, len))
+		return names->recent;
+	named = names->cell[names_cell(names, name_hash(names, name, len), name, len)];
+	if (named != NULL)
+		names->recent = named;
+	return named;
 }
 
+bool
+pgr_names_have_room(const struct pgr_names *names, size_t len, size_t tail_len)
+{
+	return names == NULL ||
+		(names->count < PGR_NAMES_MOST && names->bytes + len + tail_len <= PGR_NAMES_BYTES);
+}
+
+/* A free cell for one more. */
 static bool
-names_room(struct pgr_names **names)
+names_grow(struct pgr_statements *all, struct pgr_names **names)
 {
 	uint32_t cap = *names == NULL ? 4 : (*names)->cap * 2;
 	struct pgr_names *bigger;
@@ -198,7 +230,9 @@ names_room(struct pgr_names **names)
 	bigger = calloc(1, sizeof(*bigger) + cap * sizeof(bigger->cell[0]));
 	if (bigger == NULL)
 		return false;
+	bigger->key = &all->key;
 	bigger->cap = cap;
+	bigger->bytes = *names != NULL ? (*names)->bytes : 0;
 	for (uint32_t i = 0; *names != NULL && i < (*names)->cap; i++) {
 		struct pgr_named *at = (*names)->cell[i];
 
@@ -212,34 +246,38 @@ names_room(struct pgr_names **names)
 	return true;
 }
 
+static void
+names_place(struct pgr_names *names, struct pgr_named *named)
+{
+	names->cell[names_cell(names, named->hash, named->name, strlen(named->name))] = named;
+	names->count++;
+	names->bytes += named_bytes(named);
+}
+
 struct pgr_named *
-pgr_names_add(struct pgr_names **names, const char *name, size_t len, struct pgr_statement *st)
+pgr_names_add(struct pgr_statements *all, struct pgr_names **names, const char *name, size_t len,
+	struct pgr_statement *st)
 {
 	struct pgr_named *named = malloc(sizeof(*named) + len + 1);
 
-	if (named == NULL || !names_room(names)) {
+	if (named == NULL || !names_grow(all, names)) {
 		free(named);
 		return NULL;
 	}
 	named->refs = 1;
-	named->hash = name_hash(name, len);
+	named->hash = name_hash(*names, name, len);
 	named->statement = st;
 	memcpy(named->name, name, len);
 	named->name[len] = '\0';
-	(*names)->cell[names_cell(*names, named->hash, name, len)] = named;
-	(*names)->count++;
+	names_place(*names, named);
 	return named;
 }
 
 void
-pgr_names_restore(struct pgr_names **names, struct pgr_named *named)
+pgr_names_restore(struct pgr_statements *all, struct pgr_names **names, struct pgr_named *named)
 {
-	size_t len = strlen(named->name);
-
-	if (pgr_names_find(*names, named->name, len) != NULL || !names_room(names))
-		return;
-	(*names)->cell[names_cell(*names, named->hash, named->name, len)] = pgr_named_ref(named);
-	(*names)->count++;
+	if (pgr_names_find(*names, named->name, strlen(named->name)) == NULL && names_grow(all, names))
+		names_place(*names, pgr_named_ref(named));
 }
 
 void
@@ -264,7 +302,9 @@ pgr_names_remove(struct pgr_statements *all, struct pgr_names *names, struct pgr
 		hole = i;
 	}
 	names->cell[hole] = NULL;
+	names->recent = NULL;
 	names->count--;
+	names->bytes -= named_bytes(named);
 	pgr_named_unref(all, named);
 }
 

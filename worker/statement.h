@@ -15,6 +15,13 @@
 #define PGR_STATEMENT_PREFIX "pgr_"
 #define PGR_STATEMENT_NAME 36u /* prefix and 32 hexadecimal digits */
 
+/*
+ * What one client may keep of prepared statements, where PostgreSQL has no limit but its memory: more
+ * is refused (53400) until some are closed. docs/OPERATING.md tells of both.
+ */
+#define PGR_NAMES_MOST 10000u
+#define PGR_NAMES_BYTES ((size_t)64 << 20) /* texts, types and names */
+
 struct pgr_statement {
 	uint32_t refs;
 	uint32_t tail_len;
@@ -31,6 +38,9 @@ struct pgr_statements *pgr_statements_new(const struct pgr_hash_key *key, uint32
 /* The statement with this tail; one reference is the caller's. NULL: no memory. */
 PGR_MUST struct pgr_statement *pgr_statements_get(
 	struct pgr_statements *all, const char *tail, size_t len);
+
+/* The hash of the statement with this tail, whether anybody has it or not. */
+struct pgr_hash128 pgr_statements_hash(const struct pgr_statements *all, const char *tail, size_t len);
 
 /* An unnamed statement: in no table, with a tag of its own. */
 PGR_MUST struct pgr_statement *pgr_statements_unnamed(
@@ -53,14 +63,18 @@ struct pgr_named {
 /* A client's map. NULL is an empty one. */
 struct pgr_names;
 
-struct pgr_named *pgr_names_find(const struct pgr_names *names, const char *name, size_t len);
+struct pgr_named *pgr_names_find(struct pgr_names *names, const char *name, size_t len);
+
+/* May the client keep one more, with a name of len bytes and a statement of tail_len? */
+bool pgr_names_have_room(const struct pgr_names *names, size_t len, size_t tail_len);
 
 /* Enters a new name (not yet in the map) and takes over the reference to st. NULL: no memory. */
-PGR_MUST struct pgr_named *pgr_names_add(
-	struct pgr_names **names, const char *name, size_t len, struct pgr_statement *st);
+PGR_MUST struct pgr_named *pgr_names_add(struct pgr_statements *all, struct pgr_names **names,
+	const char *name, size_t len, struct pgr_statement *st);
 
 /* Puts back one that was removed, unless the name is taken by now. */
-void pgr_names_restore(struct pgr_names **names, struct pgr_named *named);
+void pgr_names_restore(
+	struct pgr_statements *all, struct pgr_names **names, struct pgr_named *named);
 void pgr_names_remove(struct pgr_statements *all, struct pgr_names *names, struct pgr_named *named);
 void pgr_names_clear(struct pgr_statements *all, struct pgr_names **names);
 

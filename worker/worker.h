@@ -139,6 +139,8 @@ struct pgr_client {
 	uint8_t discard;   /* enum pgr_discard */
 	uint8_t pin;       /* enum pgr_pin */
 	uint8_t minor;     /* protocol 3.x */
+	uint8_t mode;      /* enum pgr_pool_mode at its login, which it keeps */
+	bool tracks;       /* its prepared statements are tracked, likewise */
 	pgr_client_id rec;
 	struct pgr_leg leg;
 	struct pgr_settings *startup; /* as asked for at login */

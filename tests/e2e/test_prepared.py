@@ -9,12 +9,13 @@ import psycopg
 import psycopg2
 import pytest
 
-from harness import proc, wire
+from harness import proc, trace, wire
 from harness.load import Crowd
 from harness.marks import both_versions
 from harness.pgroute import PLAIN
 from harness.wire import bind, close, describe, execute, flush, parse, query, sync
 
+OK = psycopg.pq.ExecStatus.COMMAND_OK
 PGX = pathlib.Path(__file__).resolve().parents[1] / "drivers/pgx"
 
 
@@ -125,16 +126,19 @@ def test_f2_pgx(pg, pgroute, pgx):
         assert backends.highest <= 2
 
 
+def pgbench_prepared(one, script, clients, threads, transactions):
+    return proc.run(["/usr/lib/postgresql/15/bin/pgbench", "-h", "127.0.0.1", "-p", str(one.port), "-U", "app", "-n", "-M",
+                     "prepared", "-c", str(clients), "-j", str(threads), "-t", str(transactions), "-f", str(script), "app"],
+                    env={"PGPASSWORD": "app-secret", "PATH": os.environ["PATH"]}, timeout=60)
+
+
 @both_versions
 def test_f2_pgbench_prepared_with_several_commands(pg, pgroute, tmp_path):
     one = two(pgroute, pg)
     script = tmp_path / "several.sql"
     script.write_text("SELECT 1;\nSELECT 2;\nBEGIN;\nSELECT 3;\nSELECT 4;\nCOMMIT;\nSELECT 5;\n")
     # a thread for each client: pgbench prepares blockingly, which would hold up its other clients in their transactions
-    out = proc.run(["/usr/lib/postgresql/15/bin/pgbench", "-h", "127.0.0.1", "-p", str(one.port), "-U", "app", "-n", "-M",
-                    "prepared", "-c", "50", "-j", "50", "-t", "20", "-f", str(script), "app"],
-                   env={"PGPASSWORD": "app-secret", "PATH": os.environ["PATH"]})
-    assert "1000/1000" in out
+    assert "1000/1000" in pgbench_prepared(one, script, 50, 50, 20)
 
 
 @both_versions
@@ -445,3 +449,143 @@ def test_query_kills_the_unnamed_statement_only_of_its_own_client(pg, pgroute):
         a.query("SELECT 1")
         a.send(bind(), execute(), sync())
         assert a.ready().sqlstates == ["26000"]
+
+
+# -- what needs no server
+
+@both_versions
+def test_pgbench_in_one_thread_does_not_wait_for_itself(pg, pgroute, tmp_path):
+    """PQprepare() blocks, and the connections that it would wait for are those of the same thread, in their transactions."""
+    script = tmp_path / "transaction.sql"
+    script.write_text("BEGIN;\nSELECT 1;\nSELECT 2;\nEND;\n")
+    assert "400/400" in pgbench_prepared(two(pgroute, pg), script, 8, 1, 50)
+
+
+@both_versions
+def test_a_known_statement_is_prepared_while_no_server_is_free(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+
+    def body():
+        with one.connect() as holder, one.connect() as second:
+            assert holder.pgconn.prepare(b"first", b"SELECT 'known', pg_backend_pid()").status == OK
+            with holder.transaction():
+                pid = holder.execute("SELECT pg_backend_pid()").fetchone()[0]
+                assert second.pgconn.prepare(b"other", b"SELECT 'known', pg_backend_pid()").status == OK
+                assert second.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
+            got = second.pgconn.exec_prepared(b"other", [])
+            assert (got.get_value(0, 0), int(got.get_value(0, 1))) == (b"known", pid)
+
+    with proc.Threads(timeout=20) as group:
+        group.start(body)
+
+
+def test_what_is_answered_without_a_server_is_what_the_server_says(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    known = "SELECT $1::int + 1"
+    with wire.Client(one.port).login() as client, hold(one) as holder:
+        holder.send(parse("x", known), sync())
+        assert holder.ready().types == "1Z"
+        client.send(parse("a", known), sync())
+        assert client.ready().messages == [("1", b""), ("Z", b"I")]
+        client.send(close("S", "a"), close("S", "never"), parse("b", known), sync())
+        assert client.ready().messages == [("3", b""), ("3", b""), ("1", b""), ("Z", b"I")]
+        client.send(close("S", "b"), parse("c", known), close("S", "c"), parse("e", known), sync())
+        assert client.ready().types == "3131Z"
+        client.send(parse("d", known), sync(), close("S", "d"), parse("d", known), sync())
+        assert client.ready().types + client.ready().types == "1Z31Z"
+        holder.query("COMMIT")
+        for name, states in (("a", ["26000"]), ("b", ["26000"]), ("c", ["26000"]), ("d", []), ("e", [])):
+            client.send(bind("", name, ["41"]), execute(), sync())
+            result = client.ready()
+            assert result.sqlstates == states and result.rows == ([] if states else [("42",)])
+
+
+WAITS = {
+    "unknown-text": parse("n", "SELECT 'another'"),
+    "other-types": parse("n", "SELECT $1::int + 1", [20]),
+    "unnamed": parse("", "SELECT $1::int + 1"),
+    "more-than-a-parse": parse("n", "SELECT $1::int + 1") + describe("S", "n"),
+    "two": parse("n", "SELECT $1::int + 1") + parse("n", "SELECT $1::int + 1"),
+    "the-same-name": parse("taken", "SELECT $1::int + 1"),
+    "close-of-a-portal": close("P", "n") + parse("n", "SELECT $1::int + 1"),
+}
+
+
+@pytest.mark.parametrize("batch", WAITS)
+def test_in_doubt_the_server_answers(pg, pgroute, batch):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as client, wire.Client(one.port).login() as holder:
+        client.send(parse("taken", "SELECT 'taken'"), sync())
+        client.ready()
+        holder.query("BEGIN")
+        holder.send(parse("x", "SELECT $1::int + 1"), sync())
+        holder.ready()
+        client.send(WAITS[batch], sync())
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "the client to wait for a server")
+        holder.query("COMMIT")
+        with wire.Client(pg.port).login() as direct:
+            direct.send(parse("taken", "SELECT 'taken'"), sync())
+            direct.ready()
+            direct.send(WAITS[batch], sync())
+            assert trace.normal(client.ready().messages) == trace.normal(direct.ready().messages)
+
+
+@pytest.mark.parametrize("setting", ["SET work_mem = '77MB'", "SET TimeZone = 'Asia/Tokyo'"])
+def test_what_was_prepared_with_other_settings_is_not_known(pg, pgroute, setting):
+    """Whether a text can be prepared may depend on them, as on the tables of a session."""
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as client, wire.Client(one.port).login() as holder:
+        holder.query(setting)
+        holder.query("BEGIN")
+        holder.send(parse("x", "SELECT 'seen'"), sync())
+        holder.ready()
+        client.send(parse("n", "SELECT 'seen'"), sync())
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "the client to wait for a server")
+        holder.query("COMMIT")
+        holder.terminate()
+        assert client.ready().types == "1Z"
+
+
+# -- limits
+
+def test_more_statements_than_a_client_may_keep_are_refused(pg, pgroute):
+    most = 10_000
+    one = pgroute(pg, build=PLAIN, defaults={"pool_size": 2})
+    with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
+        for start in range(0, most, 500):
+            client.send(*(parse(f"s{n}", f"SELECT {n}") for n in range(start, start + 500)), sync())
+            assert client.ready().types == "1" * 500 + "Z"
+        for text in ("SELECT 'one more'", "SELECT 0"):  # also one that the server has
+            client.send(parse("more", text), bind("", "more"), execute(), sync())
+            result = client.ready()
+            assert result.types == "EZ" and result.sqlstates == ["53400"] and result.errors[0]["H"]
+        client.query("BEGIN")
+        client.send(bind("", "s1"), execute(), parse("more", "SELECT 0"), sync())
+        result = client.ready()
+        assert result.types == "2DCEZ" and result.status == "E"
+        assert client.query("SELECT 1").sqlstates == ["25P02"]
+        client.query("ROLLBACK")
+        client.send(close("S", "s0"), parse("more", "SELECT 'one more'"), bind("", "more"), execute(), sync())
+        assert client.ready().rows == [("one more",)]
+        client.send(bind("", "s9999"), execute(), sync())
+        assert client.ready().rows == [("9999",)]
+        other.send(parse("mine", "SELECT 'mine'"), bind("", "mine"), execute(), sync())
+        assert other.ready().rows == [("mine",)]
+
+
+def test_more_text_than_a_client_may_keep_is_refused(pg, pgroute):
+    one = pgroute(pg, build=PLAIN, defaults={"pool_size": 1})
+
+    def long(n):
+        return parse(f"s{n}", f"SELECT {n} /* {'x' * (15 << 20)} */")
+
+    with wire.Client(one.port).login() as client:
+        for n in range(4):
+            client.send(long(n), sync())
+            assert client.ready().types == "1Z"
+        client.send(long(4), sync())
+        assert client.ready().sqlstates == ["53400"]
+        client.send(bind("", "s3"), execute(), sync())
+        assert client.ready().rows == [("3",)]
+        client.send(close("S", "s0"), long(4), bind("", "s4"), execute(), sync())
+        assert client.ready().rows == [("4",)]

@@ -9,7 +9,7 @@ from harness import proc, wire
 from harness.load import Crowd
 from harness.marks import both_versions
 from harness.pgroute import PLAIN, server
-from harness.wire import query
+from harness.wire import bind, close, execute, flush, parse, query, sync
 
 
 def refused(one, user="app", password=None, **kwargs):
@@ -182,6 +182,104 @@ def test_reload_changes_the_mode_of_new_sessions(pg, pgroute):
             proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "a to wait for the session of b")
             b.terminate()
             assert a.ready().value() == "a"
+
+
+def prepared(client, name):
+    """Runs a statement that the client has prepared: (value, pid of the server)."""
+    client.send(bind("", name), execute(), sync())
+    return client.ready().rows[0]
+
+
+def test_a_session_keeps_the_mode_of_its_login_to_session(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1, "pool_mode": "transaction"})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b, wire.Client(one.port).login() as c:
+        for client in (a, b, c):
+            client.send(parse("mine", f"SELECT 'of {id(client)}', pg_backend_pid()"), sync())
+            client.ready()
+        b.query("BEGIN")
+        c.send(parse("half", "SELECT 'half', 0"), flush())
+        one.change(defaults={"pool_mode": "session"})
+        one.reload()
+        assert prepared(b, "mine")[0] == f"of {id(b)}"
+        b.query("COMMIT")
+        assert c.recv().type == "1"
+        c.send(bind("", "half"), execute(), sync())
+        assert c.ready().rows == [("half", "0")]
+        pids = {prepared(client, "mine") for client in (a, b, c, a, b, c)}
+        assert pids == {(f"of {id(client)}", pid) for client in (a, b, c) for _, pid in pids}
+        with wire.Client(one.port).login() as d:
+            d.send(parse("mine", "SELECT 'of d', 1"), sync())
+            d.ready()
+            a.send(query("SELECT 'a'"))
+            proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "a to wait for the session of d")
+            assert d.query("SELECT name FROM pg_prepared_statements WHERE name = 'mine'").rows == [("mine",)]
+            d.terminate()
+        assert a.ready().value() == "a"
+
+
+@both_versions
+def test_a_session_keeps_the_mode_of_its_login_to_transaction(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 2, "pool_mode": "session"})
+    with wire.Client(one.port).login() as a:
+        for sql in ("SET work_mem = '77MB'", "CREATE TEMP TABLE mine AS SELECT 'kept' AS v", "PREPARE p AS SELECT 'p'"):
+            a.query(sql)
+        a.send(parse("mine", "SELECT v, pg_backend_pid() FROM mine"), sync())
+        a.ready()
+        one.change(defaults={"pool_mode": "transaction"})
+        one.reload()
+        b, c = wire.Client(one.port).login(), wire.Client(one.port).login()
+        for client in (b, c, b, c):
+            client.send(parse("", "SELECT 1"), bind(), execute(), sync())
+            assert client.ready().rows == [("1",)]
+            assert client.query("SHOW work_mem").value() == "4MB"
+            assert a.query("SHOW work_mem").value() == "77MB"
+            assert a.query("EXECUTE p").value() == "p"
+            assert prepared(a, "mine")[0] == "kept"
+        a.send(close("S", "mine"), sync(), bind("", "mine"), execute(), sync())
+        assert a.ready().types == "3Z" and a.ready().sqlstates == ["26000"]
+        a.terminate()
+        b.query("BEGIN")
+        assert c.query("SHOW work_mem").value() == "4MB"
+        for client in (b, c):
+            client.terminate()
+
+
+def test_a_session_keeps_the_tracking_of_its_login(pg, pgroute):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 2, "prepared_statements": 100})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        a.send(parse("mine", "SELECT 'a', 0"), sync())
+        a.ready()
+        one.change(defaults={"prepared_statements": 0})
+        one.reload()
+        with wire.Client(one.port).login() as c:
+            c.send(parse("mine", "SELECT 'c', 0"), sync())
+            c.ready()
+            assert c.query("SELECT name FROM pg_prepared_statements WHERE name = 'mine'").rows == [("mine",)]
+            assert prepared(a, "mine") == ("a", "0")
+            one.change(defaults={"prepared_statements": 100})
+            one.reload()
+            b.send(parse("mine", "SELECT 'b', 0"), sync())
+            b.ready()
+            for _ in range(2):
+                assert [prepared(client, "mine")[0] for client in (a, b, c)] == ["a", "b", "c"]
+
+
+def test_a_lowered_number_of_statements_is_reached(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 1, "prepared_statements": 100})
+    count = "SELECT count(*) FROM pg_prepared_statements"
+    with wire.Client(one.port).login() as client:
+        for n in range(100):
+            client.send(parse(f"s{n}", f"SELECT {n}, 0"), sync())
+            client.ready()
+        assert client.query(count).value() == "100"
+        for limit in (20, 0):
+            one.change(defaults={"prepared_statements": limit})
+            one.reload()
+            for n in range(40):  # each new one makes room for more than itself
+                client.send(parse(f"new{limit}-{n}", f"SELECT {n}, {limit}"), sync())
+                client.ready()
+                assert prepared(client, f"s{n}") == (str(n), "0")
+            assert int(client.query(count).value()) <= max(limit, 1)
 
 
 BAD = {

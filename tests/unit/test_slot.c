@@ -106,6 +106,8 @@ play(uint32_t homes, uint32_t kinds, uint32_t most, uint32_t steps)
 		} else if (what < 70) {
 			pgr_slot_statement_remove(cold, hash);
 			naive_remove(hash);
+		} else if (what < 85) {
+			ck_assert_int_eq(pgr_slot_statement_seen(cold, hash), naive_find(hash) < naive_count);
 		} else {
 			ck_assert_int_eq(pgr_slot_statement_has(cold, hash), naive_has(hash));
 		}
@@ -196,6 +198,7 @@ START_TEST(test_slot_statements_full_or_damaged_table_ends_every_search)
 		cold->statement[i] = (struct pgr_hash128){i, 1};
 	cold->statement_count = PGR_STATEMENT_CELLS;
 	ck_assert(!pgr_slot_statement_has(cold, stranger));
+	ck_assert(!pgr_slot_statement_seen(cold, stranger));
 	pgr_slot_statement_remove(cold, stranger);
 	ck_assert_uint_eq(cold->statement_count, PGR_STATEMENT_CELLS);
 	free(cold);
@@ -205,6 +208,7 @@ START_TEST(test_slot_statements_full_or_damaged_table_ends_every_search)
 		pgr_slot_statement_add(cold, (struct pgr_hash128){i, 1});
 	ck_assert_uint_lt(cold->statement_count, PGR_STATEMENT_CELLS);
 	ck_assert(!pgr_slot_statement_has(cold, stranger));
+	ck_assert(!pgr_slot_statement_seen(cold, stranger));
 	free(cold);
 }
 END_TEST
