@@ -179,3 +179,41 @@ pgr_params_apply(struct pgr_out *out, const struct pgr_param *sets, size_t n_set
 		pgr_params_quote_name(out, resets[i]);
 	}
 }
+
+/* Of params, either client_encoding alone or all others. */
+static void
+write_restore(struct pgr_out *out, size_t start, const struct pgr_param *params, size_t n, bool encoding)
+{
+	size_t written = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if ((strcmp(params[i].name, "client_encoding") == 0) != encoding)
+			continue;
+		if (written++ == 0)
+			begin_statement(out, start,
+				"SELECT pg_catalog.set_config(p.n,p.v,false) FROM (VALUES");
+		else
+			pgr_out_byte(out, ',');
+		pgr_out_text(out, "('");
+		pgr_out_text(out, params[i].name);
+		pgr_out_text(out, "',");
+		pgr_params_quote(out, params[i].value);
+		pgr_out_byte(out, ')');
+	}
+	/* operators by their schema: the session may have put others in front */
+	if (written > 0)
+		pgr_out_text(out, ")p(n,v) LEFT JOIN pg_catalog.pg_settings s "
+			"ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) p.n "
+			"WHERE CASE WHEN s.name IS NULL THEN "
+			"COALESCE(pg_catalog.current_setting(p.n,true),'') OPERATOR(pg_catalog.=) "
+			"ANY(ARRAY['','none']) ELSE s.source OPERATOR(pg_catalog.<>) 'session' END");
+}
+
+void
+pgr_params_restore(struct pgr_out *out, const struct pgr_param *params, size_t n)
+{
+	size_t start = out->len;
+
+	write_restore(out, start, params, n, true);
+	write_restore(out, start, params, n, false);
+}

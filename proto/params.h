@@ -48,4 +48,12 @@ void pgr_params_quote_name(struct pgr_out *out, const char *name);
 void pgr_params_apply(struct pgr_out *out, const struct pgr_param *sets, size_t n_sets,
 	const char *const *resets, size_t n_resets);
 
+/*
+ * Appends a text as above that sets those of params that are at the server's default, so that a RESET
+ * seems to have gone to these values; nothing when n is 0. What the session has set itself stays. Where the
+ * server does not show the source of a value (role, custom parameters that no extension defines) an
+ * empty one, or "none", counts as the default. Names must be in lower case.
+ */
+void pgr_params_restore(struct pgr_out *out, const struct pgr_param *params, size_t n);
+
 #endif

@@ -207,7 +207,8 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	if (ours)
 		s->settings_failed = true;
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
-	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS)) {
+	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
+			head->purpose == PGR_PURPOSE_RESTORE)) {
 		if (head_is(s, PGR_REPLY_REFUSED))
 			tell_refused(w);
 		else
@@ -288,8 +289,9 @@ on_complete(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t 
 	}
 }
 
+/* NULL: the client did not ask for any. */
 static const char *
-startup_value(const struct pgr_client *c, const char *name, const char *otherwise)
+startup_value(const struct pgr_client *c, const char *name)
 {
 	const char *n;
 	const char *v;
@@ -298,7 +300,48 @@ startup_value(const struct pgr_client *c, const char *name, const char *otherwis
 	while (pgr_settings_next(c->startup->text, c->startup->len, &pos, &n, &v))
 		if (strcasecmp(n, name) == 0)
 			return v;
-	return otherwise;
+	return NULL;
+}
+
+/* Has a startup value gone to the server's default: by SET TO DEFAULT, or by being set to just that? */
+static bool
+gone_to_default(struct pgr_worker *w, struct pgr_server *s, const char *name, const char *value)
+{
+	const char *startup = startup_value(client_of(s), name);
+
+	return startup != NULL && strcmp(startup, value) != 0 && pgr_replies_head(&s->replies) != NULL &&
+		pgr_settings_at_login(pgr_server_cold(w, s), name, value);
+}
+
+/*
+ * A report that may be of a RESET is held back: startup values follow, and then the client is told of
+ * what differs from what it believes (report_held()).
+ */
+static void
+pass_report(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size, const char *name,
+	const char *value)
+{
+	struct pgr_client *c = client_of(s);
+
+	s->cycle.resets = s->cycle.resets || gone_to_default(w, s, name, value);
+	if (!s->cycle.resets && !s->cycle.discarded && !c->leg.restore)
+		pass_on(w, s, p, size);
+	else if (c->told == NULL)
+		c->told = pgr_settings_ref(c->settings);
+}
+
+/* What was held back goes to the client, as far as it has become something else. */
+static void
+report_held(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	const struct pgr_slot_cold *cold = pgr_server_cold(w, s);
+
+	if (w->out.scratch_used > PGR_VEC_SCRATCH / 2)
+		(void)pgr_stream_send(&c->io, &w->out);
+	pgr_settings_report(&w->out, cold->reported,
+		PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES), c->settings, c->told);
+	pgr_settings_unref(c->told);
+	c->told = NULL;
 }
 
 static void
@@ -312,14 +355,16 @@ on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t
 	struct pgr_client *c = client_of(s);
 	struct pgr_err err;
 
-	pass_on(w, s, p, size);
-	if (c == NULL || name_len < 0 || pgr_wire_string(value, end) < 0 || !pgr_settings_tracked(name))
+	if (c == NULL || name_len < 0 || pgr_wire_string(value, end) < 0 || !pgr_settings_tracked(name)) {
+		pass_on(w, s, p, size);
 		return;
+	}
 	/* when ours is at the head the server only spells what the client asked for its own way */
-	if (head != NULL && head->ours && c->state != PGR_SESSION_GREET)
+	if (head != NULL && head->ours && c->state != PGR_SESSION_GREET &&
+		head->purpose != PGR_PURPOSE_RESTORE)
 		return;
-	if (s->cycle.resets) /* RESET goes back to what the client asked for at its start */
-		value = startup_value(c, name, value);
+	if (head == NULL || !head->ours || head->purpose == PGR_PURPOSE_RESTORE)
+		pass_report(w, s, p, size, name, value);
 	if (pgr_settings_with(c->settings, name, value, &c->settings, &err) != PGR_OK) {
 		s->cycle.pin = PGR_PIN_SET_REASON;
 		return;
@@ -353,6 +398,7 @@ forget_session(struct pgr_worker *w, struct pgr_server *s)
 	c->settings = pgr_settings_ref(c->startup);
 	pgr_client_tell_name(w, c);
 	c->leg.fresh = true; /* the startup values go in front of the next query */
+	c->leg.restore = false;
 	if (c->pin != PGR_PIN_SESSION_REASON)
 		c->pin = PGR_PIN_NONE_REASON;
 }
@@ -366,18 +412,59 @@ end_cycle(struct pgr_worker *w, struct pgr_server *s)
 
 	if (s->cycle.discarded || s->cycle.deallocated)
 		forget_session(w, s);
-	else if (s->cycle.resets)
-		pgr_settings_unknown(pgr_server_slot(w, s));
+	if (c != NULL && s->cycle.resets && !s->cycle.discarded && c->startup->len > 0)
+		c->leg.restore = true;
 	if (c != NULL && pin != PGR_PIN_NONE_REASON && c->pin == PGR_PIN_NONE_REASON)
 		pgr_client_pin(w, c, pin);
 	memset(&s->cycle, 0, sizeof(s->cycle));
 }
 
+/* Half of a message that the client is sending: nothing of ours may come in between. */
 static bool
-statement_mode(const struct pgr_server *s)
+half_sent(const struct pgr_client *c)
 {
-	return atomic_load_explicit(&s->pool->view.pool->set.pool_mode, memory_order_relaxed) ==
-		PGR_MODE_STATEMENT;
+	return c->skip > 0 && c->skip_forward;
+}
+
+/*
+ * Is this the moment to put startup values back? Behind everything that was asked for, and not while a
+ * transaction has failed: then it is too late for a part of it, and the end of it undoes the rest.
+ */
+static bool
+may_restore(const struct pgr_server *s, const struct pgr_client *c, uint32_t owed)
+{
+	return s->replies.count == owed && s->status != PGR_TXN_FAILED && !half_sent(c);
+}
+
+/* The startup values are back, or were never gone. */
+static void
+end_restore(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	bool held = c->leg.held;
+
+	c->leg.restore = c->leg.held = false;
+	memset(&s->cycle, 0, sizeof(s->cycle));
+	if (c->told != NULL)
+		report_held(w, s, c);
+	if (!held)
+		return;
+	pgr_wire_ready(pgr_vec_room(&w->out, PGR_WIRE_HEADER + 1), s->status);
+	pgr_client_cycle_done(w, c, s->status);
+}
+
+/* A ReadyForQuery of what a client asked for. */
+static void
+on_client_ready(
+	struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, const char *p, uint32_t size)
+{
+	s->refused_block = s->status != PGR_TXN_IDLE && c->mode == PGR_MODE_STATEMENT;
+	c->leg.held = c->leg.restore && may_restore(s, c, 1);
+	if (s->refused_block || c->leg.held)
+		return;
+	if (c->told != NULL && !c->leg.restore)
+		report_held(w, s, c);
+	pgr_vec_add(&w->out, p, size);
+	pgr_client_cycle_done(w, c, s->status);
 }
 
 static bool
@@ -392,6 +479,7 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	s->status = p[5];
 	s->copy_in = false;
 	s->skipping = false;
+	s->refused_block = false;
 	if (s->committing)
 		atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 0, memory_order_relaxed);
 	s->committing = false;
@@ -408,13 +496,12 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		pgr_stat_add(&s->pool->stats->query_count, 1);
 	if (r->kind != PGR_REPLY_SYNC)
 		atomic_store_explicit(&pgr_server_slot(w, s)->unnamed, 0, memory_order_relaxed);
-	s->refused_block = c != NULL && !r->ours && s->status != PGR_TXN_IDLE && statement_mode(s);
-	if (!s->refused_block)
-		pass_on(w, s, p, size);
-	if (c != NULL && !r->ours)
-		pgr_client_cycle_done(w, c, s->status);
 	if (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE)
 		end_cycle(w, s);
+	if (c != NULL && !r->ours)
+		on_client_ready(w, s, c, p, size);
+	else if (c != NULL && purpose == PGR_PURPOSE_RESTORE && !s->settings_failed)
+		end_restore(w, s, c);
 	answered(w, s);
 	return true;
 }
@@ -665,8 +752,7 @@ static bool
 clean(const struct pgr_server *s, const struct pgr_client *c)
 {
 	return s->replies.count == 0 && s->status == PGR_TXN_IDLE && !s->batch && !s->copy_in &&
-		s->skip == 0 && s->in_len == 0 && !pgr_stream_blocked(&s->io) &&
-		!(c->skip > 0 && c->skip_forward);
+		s->skip == 0 && s->in_len == 0 && !pgr_stream_blocked(&s->io) && !half_sent(c);
 }
 
 static void
@@ -676,16 +762,40 @@ probe(struct pgr_worker *w, struct pgr_server *s)
 		lost(w, s, PGR_CLOSED);
 }
 
+/* OK: there was nothing to put back. AGAIN: the server was asked. */
+static enum pgr_rc
+begin_restore(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	char sql[PGR_VEC_SCRATCH / 2];
+	struct pgr_out out;
+
+	pgr_out_init(&out, sql, sizeof(sql) - 1);
+	if (!pgr_settings_restore(pgr_server_cold(w, s), c->startup, c->settings, &out))
+		return PGR_CLOSED;
+	sql[out.len] = '\0';
+	if (out.len > 0)
+		return pgr_back_query(w, s, PGR_PURPOSE_RESTORE, sql) == PGR_OK ? PGR_AGAIN : PGR_CLOSED;
+	end_restore(w, s, c);
+	(void)pgr_stream_send(&c->io, &w->out);
+	return PGR_OK;
+}
+
 void
 pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_client *c = client_of(s);
 	struct pgr_err err;
+	enum pgr_rc rc;
 
 	if (c->state == PGR_SESSION_GREET || s->settings_failed) {
 		pgr_login_server_said(w, c);
 		return;
 	}
+	rc = c->leg.restore && may_restore(s, c, 0) ? begin_restore(w, s, c) : PGR_OK;
+	if (rc == PGR_CLOSED)
+		lost(w, s, rc);
+	if (rc != PGR_OK)
+		return;
 	if (s->refused_block) {
 		pgr_err_set(&err, "0A000", "transaction blocks are not allowed with pool_mode statement");
 		pgr_client_fatal(w, c, &err);

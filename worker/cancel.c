@@ -231,7 +231,7 @@ cancel_client(struct pgr_worker *w, struct pgr_client *c)
 		pgr_err_set(&err, "57014", "canceling statement due to user request");
 		pgr_lease_give_up(w, &c->leg);
 		pgr_client_no_server(w, c, &err);
-	} else if (s != NULL && s->replies.count > 0) {
+	} else if (s != NULL && s->replies.count > 0 && !c->leg.held) { /* held: all of it was done */
 		pgr_cancel_send(w, s, c);
 	} else {
 		unmark(w, c->rec);

@@ -495,6 +495,7 @@ client_free(struct pgr_worker *w, struct pgr_client *c)
 	pgr_statement_unref(w->statements, c->unnamed);
 	pgr_settings_unref(c->startup);
 	pgr_settings_unref(c->settings);
+	pgr_settings_unref(c->told);
 	free(c->in);
 	free(c);
 }

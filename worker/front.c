@@ -297,7 +297,7 @@ ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
 {
 	struct pgr_server *s = c->leg.server;
 
-	if (s->unnamed_pending > 0 || s->skipping || c->pin != PGR_PIN_NONE_REASON)
+	if (s->unnamed_pending > 0 || s->skipping)
 		return;
 	if (c->unnamed == NULL) /* without this the server would take the statement of a stranger */
 		send_close(w, c, (struct pgr_hash128){0, 0}, "");

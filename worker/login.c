@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/log.h"
 #include "proto/params.h"
@@ -126,41 +125,6 @@ keep_greeting(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id from)
 }
 
 static void
-write_parameter(struct pgr_vec *vec, const char *name, const char *value)
-{
-	size_t name_len = strlen(name) + 1;
-	size_t value_len = strlen(value) + 1;
-	char *body;
-
-	if (!pgr_vec_roomy(vec) || name_len + value_len > 2000)
-		return; /* longer than what was kept of a server's reports */
-	body = pgr_wire_header(pgr_vec_room(vec, PGR_WIRE_HEADER + name_len + value_len),
-		PGR_MSG_PARAMETER_STATUS, name_len + value_len);
-	memcpy(body, name, name_len);
-	memcpy(body + name_len, value, value_len);
-}
-
-static void
-write_parameters(struct pgr_vec *vec, const char *reported, size_t len, const struct pgr_settings *own)
-{
-	const char *name;
-	const char *value;
-	size_t pos = 0;
-
-	while (pgr_settings_next(reported, len, &pos, &name, &value)) {
-		char lower[64];
-		const char *mine;
-		size_t i;
-
-		for (i = 0; name[i] != '\0' && i < sizeof(lower) - 1; i++)
-			lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
-		lower[i] = '\0';
-		mine = pgr_settings_get(own->text, own->len, lower);
-		write_parameter(vec, name, mine != NULL ? mine : value);
-	}
-}
-
-static void
 write_key(struct pgr_worker *w, struct pgr_client *c, struct pgr_vec *vec)
 {
 	struct pgr_client_rec *rec = pgr_client_rec(w, c);
@@ -187,7 +151,7 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 	c->settings = pgr_settings_ref(g->settings);
 	c->startup = pgr_settings_ref(g->settings);
 	pgr_client_tell_name(w, c);
-	write_parameters(vec, g->reported, g->reported_len, c->settings);
+	pgr_settings_report(vec, g->reported, g->reported_len, c->settings, NULL);
 	write_key(w, c, vec);
 	pgr_wire_ready(pgr_vec_room(vec, PGR_WIRE_HEADER + 1), PGR_TXN_IDLE);
 	(void)pgr_stream_send(&c->io, vec);

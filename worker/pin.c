@@ -2,7 +2,7 @@
  * Tags to pins. One place, so that what pins can be read at a glance:
  *
  *   SET                       pins, unless a ParameterStatus tells what changed
- *   RESET                     leaves defaults behind: all settings are applied anew for the next
+ *   RESET                     does not pin: startup values are put back behind it (back.c)
  *   LISTEN, PREPARE, LOAD     pin
  *   DO, CALL                  pin: they may have done anything
  *   DECLARE CURSOR            probed: WITH HOLD stays

@@ -35,6 +35,7 @@ enum pgr_reply_kind {
 enum pgr_purpose {
 	PGR_PURPOSE_NONE,
 	PGR_PURPOSE_SETTINGS, /* the client's settings, in front of its query */
+	PGR_PURPOSE_RESTORE,  /* startup values behind a RESET */
 	PGR_PURPOSE_PROBE,    /* does the session hold what must not be left to others? */
 	PGR_PURPOSE_SETTLE,   /* ROLLBACK, DISCARD ALL */
 };

@@ -8,9 +8,11 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/panic.h"
 #include "proto/params.h"
+#include "proto/wire.h"
 
 #define BUCKETS 1024
 
@@ -120,6 +122,17 @@ out_pair(struct pgr_out *out, const char *name, const char *value)
 	pgr_out_string(out, value);
 }
 
+/* name in lower case, which settings are kept by. */
+static void
+fold(const char *name, char *ret, size_t cap)
+{
+	size_t i;
+
+	for (i = 0; name[i] != '\0' && i < cap - 1; i++)
+		ret[i] = (char)tolower((unsigned char)name[i]);
+	ret[i] = '\0';
+}
+
 enum pgr_rc
 pgr_settings_with(struct pgr_settings *s, const char *name, const char *value,
 	struct pgr_settings **ret, struct pgr_err *err)
@@ -132,11 +145,8 @@ pgr_settings_with(struct pgr_settings *s, const char *name, const char *value,
 	const char *n;
 	const char *v;
 	size_t pos = 0;
-	size_t i;
 
-	for (i = 0; name[i] != '\0' && i < sizeof(lower) - 1; i++)
-		lower[i] = (char)tolower((unsigned char)name[i]);
-	lower[i] = '\0';
+	fold(name, lower, sizeof(lower));
 	pgr_out_init(&out, text, sizeof(text));
 	while (pgr_settings_next(s->text, s->len, &pos, &n, &v)) {
 		int order = strcmp(n, lower);
@@ -198,7 +208,7 @@ pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 		if (pgr_settings_get(s->text, s->len, name) == NULL)
 			reset[resets++] = name;
 	pgr_params_apply(out, set, sets, reset, resets);
-	return !out->full;
+	return !out->full && sets < DIFFERENCE_MOST && resets < DIFFERENCE_MOST;
 }
 
 void
@@ -208,6 +218,102 @@ pgr_settings_applied(
 	memcpy(cold->settings, s->text, s->len);
 	cold->settings_len = s->len;
 	atomic_store_explicit(&slot->settings, s->hash, memory_order_relaxed);
+}
+
+/* What the server reported of a setting at its own login; NULL: nothing. */
+static const char *
+login_value(const struct pgr_slot_cold *cold, const char *name)
+{
+	size_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
+	const char *n;
+	const char *v;
+	size_t pos = 0;
+
+	while (pgr_settings_next(cold->reported, len, &pos, &n, &v))
+		if (strcasecmp(n, name) == 0)
+			return v;
+	return NULL;
+}
+
+bool
+pgr_settings_at_login(const struct pgr_slot_cold *cold, const char *name, const char *value)
+{
+	const char *at_login = login_value(cold, name);
+
+	return at_login != NULL && strcmp(at_login, value) == 0;
+}
+
+/*
+ * Of what is reported the present value is known: only one that is at the server's default may have
+ * been reset, or set to just that. Of the rest nothing is known.
+ */
+static bool
+may_be_reset(const struct pgr_slot_cold *cold, const struct pgr_settings *now, const char *name,
+	const char *value)
+{
+	const char *present = pgr_settings_get(now->text, now->len, name);
+	const char *at_login = login_value(cold, name);
+
+	if (at_login == NULL || present == NULL)
+		return true;
+	return strcmp(at_login, value) != 0 && strcmp(at_login, present) == 0;
+}
+
+bool
+pgr_settings_restore(const struct pgr_slot_cold *cold, const struct pgr_settings *startup,
+	const struct pgr_settings *now, struct pgr_out *out)
+{
+	struct pgr_param params[DIFFERENCE_MOST];
+	const char *name;
+	const char *value;
+	size_t pos = 0;
+	size_t n = 0;
+
+	while (pgr_settings_next(startup->text, startup->len, &pos, &name, &value) && n < DIFFERENCE_MOST)
+		if (may_be_reset(cold, now, name, value))
+			params[n++] = (struct pgr_param){name, value};
+	pgr_params_restore(out, params, n);
+	return !out->full && n < DIFFERENCE_MOST;
+}
+
+static void
+write_parameter(struct pgr_vec *vec, const char *name, const char *value)
+{
+	size_t name_len = strlen(name) + 1;
+	size_t value_len = strlen(value) + 1;
+	char *body;
+
+	if (!pgr_vec_roomy(vec) || name_len + value_len > 2000)
+		return; /* longer than what was kept of a server's reports */
+	body = pgr_wire_header(pgr_vec_room(vec, PGR_WIRE_HEADER + name_len + value_len),
+		PGR_MSG_PARAMETER_STATUS, name_len + value_len);
+	memcpy(body, name, name_len);
+	memcpy(body + name_len, value, value_len);
+}
+
+void
+pgr_settings_report(struct pgr_vec *vec, const char *reported, size_t len,
+	const struct pgr_settings *own, const struct pgr_settings *told)
+{
+	const char *name;
+	const char *value;
+	size_t pos = 0;
+
+	while (pgr_settings_next(reported, len, &pos, &name, &value)) {
+		char lower[64];
+		const char *mine;
+		const char *before = NULL;
+
+		fold(name, lower, sizeof(lower));
+		mine = pgr_settings_get(own->text, own->len, lower);
+		if (told != NULL) {
+			before = pgr_settings_get(told->text, told->len, lower);
+			before = before != NULL ? before : value;
+		}
+		mine = mine != NULL ? mine : value;
+		if (before == NULL || strcmp(before, mine) != 0)
+			write_parameter(vec, name, mine);
+	}
 }
 
 bool

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "net/stream.h"
 #include "proto/out.h"
 #include "shm/slot.h"
 
@@ -52,8 +53,26 @@ bool pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *
 void pgr_settings_applied(
 	struct pgr_slot *slot, struct pgr_slot_cold *cold, const struct pgr_settings *s);
 
-/* Something was reset on the server connection: nobody knows what it has now. */
+/* A client keeps the server connection and does there what it likes: nobody knows what it has now. */
 void pgr_settings_unknown(struct pgr_slot *slot);
+
+/*
+ * Appends the SQL that puts back those values of startup that a RESET may have taken away, see
+ * pgr_params_restore; nothing when none can have been. now: the settings as last reported. False: does
+ * not fit.
+ */
+bool pgr_settings_restore(const struct pgr_slot_cold *cold, const struct pgr_settings *startup,
+	const struct pgr_settings *now, struct pgr_out *out);
+
+/* Is this what the server reported of this setting at its own login? */
+bool pgr_settings_at_login(const struct pgr_slot_cold *cold, const char *name, const char *value);
+
+/*
+ * ParameterStatus for what the server reports, in its spelling: own values, where own has none the
+ * server's of its login. With told not NULL only for what is not the same in told.
+ */
+void pgr_settings_report(struct pgr_vec *vec, const char *reported, size_t len,
+	const struct pgr_settings *own, const struct pgr_settings *told);
 
 /* Does a ParameterStatus of this name tell of a setting that a session can change and that is kept? */
 bool pgr_settings_tracked(const char *name);

@@ -93,7 +93,9 @@ struct pgr_leg {
 	struct pgr_list run;       /* in worker->runnable: has got what it waited for */
 	uint64_t ticket;
 	pgr_usec wait_since;
-	bool fresh; /* leased, and the settings were not yet compared */
+	bool fresh;   /* leased, and the settings were not yet compared */
+	bool restore; /* a RESET went to the server's defaults: startup values are to be put back */
+	bool held;    /* a ReadyForQuery is held back until they are */
 };
 
 #define PGR_CLIENT_STATES(X)                                                                       \
@@ -145,6 +147,7 @@ struct pgr_client {
 	struct pgr_leg leg;
 	struct pgr_settings *startup; /* as asked for at login */
 	struct pgr_settings *settings; /* in force for this session */
+	struct pgr_settings *told;     /* reports are held back: what the client believes; else NULL */
 	struct pgr_names *names;       /* prepared statements by the client's names */
 	struct pgr_statement *unnamed;
 	struct pgr_login *login; /* only until READY */

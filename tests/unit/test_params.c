@@ -207,10 +207,31 @@ START_TEST(test_params_apply_without_room_says_so)
 }
 END_TEST
 
+START_TEST(test_params_restore_encoding_comes_before_what_may_be_in_it)
+{
+	static const struct pgr_param params[] = {
+		{"application_name", "\xe9"}, {"client_encoding", "LATIN1"}, {"my.x", "it's"}};
+	char buf[2000];
+	struct pgr_out out = out_of(buf, sizeof(buf));
+
+	pgr_params_restore(&out, params, 0);
+	assert_text(&out, "");
+	pgr_params_restore(&out, params, 3);
+	pgr_out_byte(&out, '\0');
+	ck_assert(!out.full);
+	ck_assert_uint_eq(count(buf, "SELECT "), 2);
+	ck_assert_ptr_nonnull(strstr(buf, "(VALUES('client_encoding','LATIN1'))p(n,v)"));
+	ck_assert_ptr_nonnull(strstr(buf, "(VALUES('application_name',pg_catalog.convert_from("));
+	ck_assert_ptr_nonnull(strstr(buf, ",('my.x','it''s'))p(n,v)"));
+	ck_assert(strstr(buf, "'LATIN1'") < strstr(buf, "application_name"));
+}
+END_TEST
+
 UNIT_MAIN("params", test_params_check_name_takes_names, test_params_check_name_refuses_as_postgres_does,
 	test_params_quote_plain_doubles_quotes, test_params_quote_never_writes_backslash_or_high_bytes,
 	test_params_quote_other_bytes_go_as_hexadecimal, test_params_quote_name_quotes_each_part,
 	test_params_apply_sets_and_resets,
 	test_params_apply_encoding_comes_before_what_may_be_in_it,
 	test_params_apply_appends_to_what_is_there, test_params_apply_only_resets_or_nothing,
-	test_params_apply_many_stay_within_a_select_list, test_params_apply_without_room_says_so)
+	test_params_apply_many_stay_within_a_select_list, test_params_apply_without_room_says_so,
+	test_params_restore_encoding_comes_before_what_may_be_in_it)
