@@ -1,7 +1,7 @@
 /*
  * The children: fork, reap, respawn, watchdog. A child that dies is marked DEAD in shared memory, the
- * monitor is poked, and it is forked again: at once, or with growing delays when it died young. A
- * child whose heartbeat has stopped for watchdog_timeout is killed.
+ * monitor is poked, and it is forked again: at once, or with growing delays when it died young and
+ * has served nobody. A child whose heartbeat has stopped for watchdog_timeout is killed.
  */
 #include <errno.h>
 #include <signal.h>
@@ -89,6 +89,13 @@ child_main(struct pgr_master *m, struct pgr_child *child, int sock)
 	exit(run_child(m, child->index, sock));
 }
 
+/* Clients that this index has taken, over all its lives. */
+static uint64_t
+accepted_by(struct pgr_master *m, const struct pgr_child *child)
+{
+	return atomic_load(&m->shm.stats->proc[child->index].accepted);
+}
+
 static void
 spawn(struct pgr_master *m, struct pgr_child *child)
 {
@@ -104,6 +111,7 @@ spawn(struct pgr_master *m, struct pgr_child *child)
 	atomic_fetch_add(&proc->incarnation, 1);
 	atomic_store(&proc->beat, m->now);
 	child->started = m->now;
+	child->accepted = accepted_by(m, child);
 	child->sock = pair[0];
 	child->log_due = false; /* inherited */
 	child->pid = fork();
@@ -154,12 +162,25 @@ tell_death(struct pgr_master *m, const struct pgr_child *child, int status)
 			(int)child->pid, WEXITSTATUS(status), last[0] != '\0' ? ": " : "", last);
 }
 
+/* A worker has served when it has taken a client, the others when their loop has turned for a while. */
+static bool
+has_served(struct pgr_master *m, const struct pgr_child *child)
+{
+	struct pgr_proc *proc = pgr_shm_proc(&m->shm, child->index);
+
+	if (!pgr_proc_is(proc, PGR_LIFE_ALIVE))
+		return false;
+	if (child->index < PGR_PROC_MONITOR)
+		return accepted_by(m, child) != child->accepted;
+	return atomic_load(&proc->beat) > child->started + PGR_USEC_PER_SEC;
+}
+
 static void
-schedule_respawn(struct pgr_master *m, struct pgr_child *child)
+schedule_respawn(struct pgr_master *m, struct pgr_child *child, bool served)
 {
 	pgr_usec delay = 0;
 
-	if (m->now - child->started < YOUNG) {
+	if (!served && m->now - child->started < YOUNG) {
 		delay = DELAY_FIRST << PGR_MIN(child->quick_deaths, 6u);
 		child->quick_deaths++;
 	} else {
@@ -175,6 +196,7 @@ static void
 buried(struct pgr_master *m, struct pgr_child *child, int status)
 {
 	unsigned i = (unsigned)(child - m->child);
+	bool served = has_served(m, child);
 
 	tell_death(m, child, status);
 	pgr_vault_read(m, i); /* what it deposited last belongs to all */
@@ -189,7 +211,7 @@ buried(struct pgr_master *m, struct pgr_child *child, int status)
 	pgr_proc_poke(&m->shm, PGR_PROC_MONITOR, true);
 	if (m->stop_at == 0)
 		atomic_fetch_add(&m->shm.stats->respawns, 1);
-	schedule_respawn(m, child);
+	schedule_respawn(m, child, served);
 }
 
 void

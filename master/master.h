@@ -21,6 +21,7 @@ struct pgr_child {
 	pid_t pid;      /* 0: not running */
 	int sock;       /* our end; -1: none */
 	pgr_usec started;
+	uint64_t accepted; /* clients of this index before that */
 	pgr_usec not_before; /* respawn after this */
 	bool log_due;        /* it has not been handed the log that we write to */
 	unsigned quick_deaths;

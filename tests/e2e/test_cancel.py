@@ -13,6 +13,7 @@ from harness import proc, wire
 from harness.load import Crowd
 from harness.marks import both_versions
 from harness.postgres import password_of
+from harness.scale import amount
 from harness.wire import bind, execute, parse, query, sync
 
 
@@ -148,13 +149,49 @@ def test_b4_a_cancel_that_the_server_takes_late(fake, pgroute):
         server.stop()
 
 
+def test_b4_past_cancel_timeout_the_connection_is_given_up(fake, pgroute):
+    """B4: the server takes the cancel and never closes; the signal may still come, so nobody else gets that connection."""
+    def script(conn):
+        for got in conn.messages():
+            text = wire.strings(got.body)[0] if got.type == "Q" else ""
+            if text == "slow":
+                proc.wait_for(lambda: server.cancels, "the cancel")
+                conn.send(fs.one_row(f"by {conn.number}"))
+            elif text:
+                conn.send(fs.one_row(f"by {conn.number}"))
+
+    class Silent(fs.FakeServer):
+        def serve(self, conn):
+            close = conn.close
+            conn.close = lambda: conn.startup_parameters and close()
+            super().serve(conn)
+
+    server = Silent(script).start()
+    try:
+        one = pgroute(server.port, defaults={"pool_size": 1}, cancel_timeout="500ms")
+        with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
+            client.send(query("slow"))
+            proc.wait_for(lambda: one.pool()["sv_active"] == 1, "the query to run")
+            wire.cancel(one.port, client.pid, client.key)
+            before = client.ready().value()
+            for _ in range(3):
+                assert other.query("next").value() != before
+                assert client.query("next").value() != before
+    finally:
+        for conn in server.connections:
+            if not conn.startup_parameters:
+                wire.Wire.close(conn)
+        server.stop()
+
+
 @both_versions
 def test_b5_many_cancels_leave_nothing_behind(pg, pgroute):
+    """B5: a crowd that cancels all the time; the counters return to 0 and everybody who may is let in again."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 4}, max_clients=40)
 
     def body(n):
         with wire.Client(one.port).login() as client:
-            for k in range(40):
+            for k in range(amount(40, 10_000)):
                 client.send(query("SELECT pg_sleep(0.005)"))
                 wire.cancel(one.port, client.pid, client.key)
                 assert client.ready().sqlstates in ([], ["57014"])
@@ -269,6 +306,86 @@ def test_f19_client_that_vanishes_frees_its_server(pg, pgroute, leave):
             pg.wait_query("pg_sleep(600)")
             getattr(client, leave)()
             assert steady.query("SELECT pg_backend_pid()").value() == pid, "the server connection was thrown away"
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_f19_client_that_vanishes_with_more_in_its_pipeline(pg, pgroute, leave):
+    """F19: while others wait its second query is not sent, so its input is not read; that it has gone is noticed all the same."""
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as other:
+        client = wire.Client(one.port).login()
+        client.send(query("SELECT pg_sleep(600)"))
+        pid = pg.wait_query("pg_sleep(600)")
+        other.send(query("SELECT pg_backend_pid()"))
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "the other to wait")
+        client.send(query("SELECT 2"))
+        proc.wait_for(lambda: proc.in_flight(client.socket.getsockname()[1], one.port) == 0, "it to be read")
+        getattr(client, leave)()
+        assert int(other.ready().value()) == pid
+
+
+def test_f19_goodbye_with_more_in_the_pipeline_is_no_vanishing(pg, pgroute):
+    """F19: what was asked for before Terminate is done, also when it had to wait."""
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with pg.superuser("app") as db:
+        db.execute("DROP TABLE IF EXISTS parting; CREATE TABLE parting (x int); GRANT ALL ON parting TO app")
+    with wire.Client(one.port).login() as other:
+        client = wire.Client(one.port).login()
+        client.send(query("INSERT INTO parting SELECT 1 FROM pg_sleep(0.5)"))
+        pg.wait_query("pg_sleep(0.5)")
+        other.send(query("SELECT 'between'"))
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "the other to wait")
+        client.send(query("INSERT INTO parting VALUES (2)"), wire.terminate())
+        client.close()
+        assert other.ready().value() == "between"
+        proc.wait_for(lambda: other.query("SELECT string_agg(x::text, ' ' ORDER BY x) FROM parting").value() == "1 2", "both to be done")
+
+
+def test_f19_client_that_vanishes_while_its_server_takes_no_more(pg, pgroute):
+    """F19: its COPY stands still behind a lock, with megabytes under way; the connection is given up, nothing is committed."""
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with pg.superuser("app") as holder, wire.Client(one.port).login() as other:
+        holder.execute("DROP TABLE IF EXISTS held; CREATE TABLE held (id int PRIMARY KEY, v text); GRANT ALL ON held TO app")
+        holder.execute("BEGIN; INSERT INTO held VALUES (1, 'x')")
+        client = wire.Client(one.port).login()
+        client.send(query("COPY held FROM STDIN"))
+        client.recv_until("G")
+        client.socket.settimeout(1)
+        with pytest.raises(TimeoutError):
+            while True:
+                client.send(wire.copy_data(b"1\t" + b"x" * 60000 + b"\n"))
+        client.reset()
+        assert other.query("SELECT 'served'").value() == "served"
+        holder.execute("ROLLBACK")
+        assert other.query("SELECT count(*) FROM held").value() == "0"
+
+
+@pytest.mark.parametrize("what", ["PREPARE TRANSACTION 'half'", "COMMIT PREPARED 'half'", "/* a word */ COMMIT", "END"])
+def test_f19_neither_is_what_ends_in_a_commit(fake, pgroute, what):
+    """F19: no cancel is sent for any of them, and the connection is not lent before the answer has come."""
+    release = threading.Event()
+
+    def script(conn):
+        for got in conn.messages():
+            text = wire.strings(got.body)[0] if got.type == "Q" else ""
+            if text == what:
+                release.wait(20)
+            conn.send(fs.complete(text.split()[0] or "X"), fs.ready())
+
+    server = fake(script)
+    one = pgroute(server, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as other:
+        client = wire.Client(one.port).login()
+        client.send(query(what))
+        proc.wait_for(lambda: one.pool()["sv_active"] == 1, "it to run")
+        client.reset()
+        proc.wait_for(lambda: len(one.show("clients")) == 1, "it to be gone")
+        other.send(query("SELECT 1"))
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "the other to wait")
+        assert not other.waiting(0.2)
+        release.set()
+        assert other.ready().tags == ["SELECT"]
+    assert not server.cancels and server.logins == 1
 
 
 def test_f19_killed_client_process(pg, pgroute):

@@ -3,6 +3,7 @@ import os
 import signal
 import socket
 import threading
+import time
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from harness import proc, wire
 from harness.load import Crowd
 from harness.marks import both_versions
+from harness.pgroute import PLAIN
 from harness.wire import query
 
 LOST = ("08006", "08003", "08000", "57P01", "57P02")
@@ -293,16 +295,61 @@ def test_children_end_with_their_master(pg, pgroute):
         assert client.query("SELECT 1").value() == "1"
 
 
-def test_child_that_dies_at_start_is_not_forked_in_a_loop(pg, pgroute):
+@pytest.mark.parametrize("role", ["worker", "monitor", "stats"])
+def test_child_that_dies_at_start_is_not_forked_in_a_loop(pg, pgroute, role):
+    """Killed as soon as it is there, it is forked again after 0, 1, 2, 4 s; without a back-off it would be each 100 ms."""
     one = pgroute(pg, workers=1)
-    for _ in range(5):
-        pids = proc.wait_for(lambda: one.pids("worker"), "a worker")
-        one.kill(pids[0])
-        proc.wait_for(lambda: pids[0] not in one.pids("worker"), "it to be gone")
-    proc.wait_for(lambda: one.pids("worker"), "the worker to be forked again after its back-off")
-    proc.wait_for(one.ready, "readiness")
+    seen, end = set(), time.monotonic() + 1.3
+    while time.monotonic() < end:
+        for pid in one.pids(role):
+            seen.add(pid)
+            one.kill(pid)
+        time.sleep(0.01)
+    assert 2 <= len(seen) <= 4, seen
+    proc.wait_for(lambda: one.pids(role) and one.ready(), "it to be forked again after its back-off")
     with wire.Client(one.port).login() as client:
         assert client.query("SELECT 1").value() == "1"
+
+
+def test_worker_that_has_served_is_forked_again_at_once(pg, pgroute):
+    """However young it was: eight deaths, each after a query; with a back-off the last ones would wait for a minute."""
+    one = pgroute(pg, workers=1)
+
+    def die_and_come_again():
+        for _ in range(8):
+            client = proc.wait_for(lambda: login_or_none(one), "a login")
+            assert client.query("SELECT 1").value() == "1"
+            victim = one.pid("worker")
+            one.kill(victim)
+            client.expect_closed()
+            one.wait_respawn("worker", victim)
+
+    with proc.Threads(timeout=proc.PATIENCE) as group:
+        group.start(die_and_come_again)
+
+
+def login_or_none(one):
+    try:
+        return wire.Client(one.port).login()
+    except (wire.ServerError, wire.Closed, OSError):
+        return None
+
+
+def test_all_processes_run_under_valgrind(pg, pgroute, tmp_path):
+    """With sandbox: false; valgrind finds nothing to complain about in any of them."""
+    tmp_path.chmod(0o777)
+    one = pgroute(pg, build=PLAIN, sandbox=False, wait=False)
+    one.begin(prefix=["valgrind", "--quiet", "--leak-check=no", "--error-exitcode=9", f"--log-file={tmp_path}/%p"])
+    proc.wait_for(lambda: len(proc.children(one.process.pid)) == 4 and one.ready(), "pgroute to serve", timeout=2 * proc.PATIENCE)
+    with one.connect() as db:
+        for n in range(10):
+            assert db.execute("SELECT %s::int + 1", [n]).fetchone() == (n + 1,)
+    one.reload()
+    assert one.show("pools") and one.metrics()
+    one.term()
+    assert one.wait() == 0
+    reports = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert len(reports) == 5 and not "".join(reports.values()), reports
 
 
 # -- servers that go away

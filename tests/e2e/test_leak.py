@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from harness import fakeserver as fs
 from harness import proc, wire
 from harness.load import Crowd
 from harness.marks import both_versions
@@ -115,6 +116,28 @@ def test_b11_different_settings_are_sent_in_front_of_the_query(own_pg, pgroute):
         assert b.query("SHOW application_name").value() == "b"
     lines = [line for line in pg.log_since(mark).splitlines() if " app@app " in line and ("statement:" in line or "execute" in line)]
     assert len(lines) <= 20, lines
+
+
+def test_b11_settings_and_query_go_out_together(fake, pgroute):
+    """B11: this server answers a SET only when it has seen what comes behind it; a round trip for it would wait for ever."""
+    def script(conn):
+        held = b""
+        for got in conn.messages():
+            if got.type == "Q" and got.body.startswith(b"SET "):
+                held += fs.complete("SET") + fs.ready()
+            elif got.type in "QS":
+                conn.send(held, fs.one_row("an answer") if got.type == "Q" else
+                          wire.message("1") + wire.message("2") + fs.data_row("an answer") + fs.complete("SELECT 1") + fs.ready())
+                held = b""
+
+    one = pgroute(fake(script), defaults={"pool_size": 1})
+    wire.Client(one.port).login().query("SELECT 1")
+    clients = [wire.Client(one.port).login(application_name=name) for name in ("a", "b")]  # greeted by what is open already
+    for _ in range(3):
+        for client in clients:
+            assert client.query("SELECT 1").value() == "an answer"
+            client.send(wire.parse("", "SELECT 2"), wire.bind(), wire.execute(), wire.sync())
+            assert client.ready().types == "12DCZ"
 
 
 @both_versions

@@ -69,9 +69,13 @@ def test_sandbox_lets_a_child_neither_open_nor_exec_nor_ptrace_nor_signal(pg, pg
     assert "Seccomp:\t2" in open(f"/proc/{one.pids(role)[0]}/status").read()
 
 
-def test_memory_of_the_children_is_not_for_others(pg, pgroute):
+def test_c15_memory_of_the_children_is_not_for_others(pg, pgroute):
+    """C15: neither their own nor what they share, not even for a process of their own user; and none of it has a name."""
     one = pgroute(pg, build="release", sandbox=True)
     user = proc.unprivileged()
-    for pid in one.pids("worker"):
-        done = subprocess.run(proc.as_user(user, ["cat", f"/proc/{pid}/environ"]), capture_output=True, cwd="/")
-        assert done.returncode != 0, "a process of the same user can read the worker's"
+    for pid in one.family():
+        shared = [fd for fd in os.listdir(f"/proc/{pid}/fd") if "memfd:pgroute" in os.readlink(f"/proc/{pid}/fd/{fd}")]
+        for file in ("environ", "mem", "maps", *(f"fd/{fd}" for fd in shared)):
+            done = subprocess.run(proc.as_user(user, ["head", "-c1", f"/proc/{pid}/{file}"]), capture_output=True, cwd="/")
+            assert done.returncode != 0, f"a process of the same user can read {file} of {proc.cmdline(pid)}"
+        assert "/dev/shm" not in open(f"/proc/{pid}/maps").read()

@@ -1,11 +1,14 @@
 """What operators look at: show, stats, /metrics, health; from the segment, also while every worker is stopped. (O3 O4 O5 O13)"""
 import contextlib
 import json
+import mmap
+import os
 import pwd
 import re
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -32,7 +35,7 @@ def settled(one, database="app"):
 
 @contextlib.contextmanager
 def stopped(one):
-    pids = one.pids("worker")
+    pids = one.pids("worker") + one.pids("monitor")
     try:
         for pid in pids:
             one.kill(pid, signal.SIGSTOP)
@@ -154,15 +157,27 @@ def test_o2_show_clients_tells_the_application_name_at_all_times(pg, pgroute):
 
 
 def test_o13_ids_are_never_used_twice(pg, pgroute):
-    one = pgroute(pg, workers=2)
-    seen = set()
-    for _ in range(15):
+    """O13: not those of clients, nor those of server connections, also when the place of the one before is taken and when the
+    worker has died. (There is no KILL by id before the console.)"""
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    clients, servers = set(), set()
+    for n in range(8):
         with wire.Client(one.port).login() as client:
+            client.query("SELECT 1")
             ids = [row["id"] for row in one.show("clients")]
-            assert len(ids) == 1 and ids[0] not in seen
-            seen.add(ids[0])
+            assert len(ids) == 1 and ids[0] not in clients
+            clients.add(ids[0])
+            ids = [row["id"] for row in one.show("servers")]
+            assert len(ids) == 1 and ids[0] not in servers
+            servers.add(ids[0])
             client.terminate()
         proc.wait_for(lambda: not one.show("clients"), "the client to be gone")
+        pg.terminate(pg.pids("app"))
+        proc.wait_for(lambda: not one.show("servers"), "the server connection to be gone")
+        if n % 3 == 2:
+            victim = one.pids("worker")[0]
+            one.kill(victim)
+            one.wait_respawn("worker", victim, 2)
 
 
 def test_show_config_shows_what_is_in_force(pg, pgroute):
@@ -267,7 +282,49 @@ def test_health_and_readiness(pg, pgroute):
     assert one.get("/nothing")[0] == 404
 
 
+def test_steady_use_wakes_nobody_else(pg, pgroute):
+    """1,500 queries of one client wake neither the monitor, which watches its server connection, nor the worker that had it
+    before; each has its ticks."""
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    clients = [wire.Client(one.port).login() for _ in range(16)]
+    (_, a), (other, b) = {one.worker_of(c.socket.getsockname()[1]): c for c in clients}.items()
+    for client in (b, a, b, a):  # the connection goes to and fro, so that both are registered for it
+        client.query("SELECT 1")
+    watched = {other: "the other worker", one.pid("monitor"): "the monitor", one.pid("stats"): "stats"}
+
+    def wakeups(pid):
+        return next(int(line.split()[1]) for line in open(f"/proc/{pid}/status") if line.startswith("voluntary_ctxt_switches"))
+
+    before, began = {pid: wakeups(pid) for pid in watched}, time.monotonic()
+    for _ in range(1500):
+        a.query("SELECT 1")
+    seconds = time.monotonic() - began
+    for pid, name in watched.items():
+        assert wakeups(pid) - before[pid] < 150 + 30 * seconds, f"{name} was woken"
+
+
+def sealed_statistics(pid):
+    """The descriptor of the statistics of a process, opened anew as whoever is handed it would have it."""
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        if "memfd:pgroute-stats" in os.readlink(f"/proc/{pid}/fd/{fd}"):
+            return os.open(f"/proc/{pid}/fd/{fd}", os.O_RDWR)
+    raise AssertionError("no statistics")
+
+
+def test_the_dumpers_memory_is_sealed(pg, pgroute):
+    """Whoever has got it can read and nothing else."""
+    one = pgroute(pg)
+    fd = sealed_statistics(one.pid("stats"))
+    assert len(mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ)) == 4096
+    for attempt in (lambda: mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE), lambda: os.pwrite(fd, b"x", 0),
+                    lambda: os.ftruncate(fd, 0), lambda: os.ftruncate(fd, 1 << 40)):
+        with pytest.raises(PermissionError):
+            attempt()
+    os.close(fd)
+
+
 def test_dumper_works_while_every_worker_is_stopped(pg, pgroute):
+    """And the monitor with them."""
     one = pgroute(pg, workers=2, watchdog_timeout="300s", defaults={"pool_size": 2})
     with wire.Client(one.port).login() as client:
         for _ in range(5):
@@ -298,13 +355,25 @@ def test_o5_counters_survive_reload(pg, pgroute):
 
 def test_c15_control_socket_is_private(pg, pgroute):
     one = pgroute(pg)
+    """C15: by its mode, and where that was loosened, by asking the kernel who the peer is."""
     path = one.folder / "control.sock"
     assert path.stat().st_mode & 0o077 == 0
     if proc.unprivileged() is not None:
         stranger = pwd.getpwnam("nobody")
-        probe = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'x'); print(s.recv(10))"
-        done = subprocess.run(proc.as_user(stranger, ["/usr/bin/python3", "-c", probe, str(path)]), capture_output=True, text=True, cwd="/")
-        assert done.returncode != 0 and "PermissionError" in done.stderr
+        probe = """import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode())
+print('heard', s.recv(1000).decode())"""
+
+        def attempt(line):
+            return subprocess.run(proc.as_user(stranger, ["/usr/bin/python3", "-c", probe, str(path), line]), capture_output=True, text=True,
+                                  cwd="/")
+
+        assert "PermissionError" in attempt("show pools\n").stderr
+        path.chmod(0o777)
+        for line in ("show pools\n", "stop fast\n", "reload\n", "stats\n"):
+            done = attempt(line)
+            assert "database" not in done.stdout and (done.returncode != 0 or "heard \n" == done.stdout or "error" in done.stdout), done
+        assert one.show("config") and one.process.poll() is None
 
 
 @pytest.mark.parametrize("junk", [b"", b"\0" * 100, b"\xff" * 5000, b"GET / HTTP/1.1\r\n\r\n", b"show pools\n" * 1000])
