@@ -195,6 +195,7 @@ struct pgr_config {
 	uint32_t tcp_keepalive_count;
 	bool log_connections;
 	bool sandbox;
+	bool scram_secrets;             /* some user has one */
 	uint64_t max_startup_packet;
 	pgr_usec watchdog_timeout;
 	pgr_usec cancel_timeout;

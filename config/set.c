@@ -318,8 +318,10 @@ set_secrets(
 		if (item->kind != PGR_NODE_SCALAR || pgr_node_is_null(item)) {
 			pgr_load_wrong_type(load, key, item);
 		} else if (read_secret(load, key, item, item->text, &secrets[n])) {
-			if (secrets[n].kind == PGR_CONFIG_SECRET_SCRAM)
+			if (secrets[n].kind == PGR_CONFIG_SECRET_SCRAM) {
 				check_scram(load, key, item, &scram);
+				load->cfg.scram_secrets = true;
+			}
 			n++;
 		}
 	}
@@ -338,8 +340,10 @@ set_secret_file(struct pgr_load *load, const struct pgr_scope *scope, const stru
 		return;
 	if (scope->where != PGR_IN_USER)
 		set_secret(load, key, field, node, text);
-	else if (read_secret(load, key, node, text, &secret))
+	else if (read_secret(load, key, node, text, &secret)) {
+		load->cfg.scram_secrets |= secret.kind == PGR_CONFIG_SECRET_SCRAM;
 		store_list(load, field, &secret, 1, sizeof(secret));
+	}
 }
 
 /* `password` and `password_file` fill one field, which begins zeroed. */

@@ -81,7 +81,7 @@ def test_cancel_of_an_idle_client_does_nothing(pg, pgroute):
 
 @both_versions
 def test_b4_cancels_never_hit_another_client(pg, pgroute):
-    """Two connections shared by clients who cancel late and clients who never do: these must never see 57014."""
+    """B4: two connections shared by clients who cancel late and clients who never do: these must never see 57014."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 2})
     hit = [0]
 
@@ -109,7 +109,7 @@ def test_b4_cancels_never_hit_another_client(pg, pgroute):
 
 
 def test_b4_a_cancel_that_the_server_takes_late(fake, pgroute):
-    """The server lets the cancel connection wait; the canceller's server connection must not be lent meanwhile."""
+    """B4: the server lets the cancel connection wait; the canceller's server connection must not be lent meanwhile."""
     release = threading.Event()
 
     def script(conn):
@@ -212,6 +212,7 @@ def test_b5_many_cancels_leave_nothing_behind(pg, pgroute):
 
 @both_versions
 def test_f18_cancel_while_queued(pg, pgroute):
+    """F18: at once, the session usable, the others still waiting."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as hog:
         hog.query("BEGIN")
@@ -234,6 +235,7 @@ def test_f18_cancel_while_queued(pg, pgroute):
 
 
 def test_f18_cancel_while_queued_in_a_batch(pg, pgroute):
+    """F18: one error and one ReadyForQuery for the batch."""
     one = pgroute(pg, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as hog, wire.Client(one.port).login() as client:
         hog.query("BEGIN")
@@ -248,6 +250,7 @@ def test_f18_cancel_while_queued_in_a_batch(pg, pgroute):
 
 
 def test_f18_control_c_in_psql(pg, pgroute):
+    """F18: while it runs and while it waits."""
     one = pgroute(pg, defaults={"pool_size": 1})
     env = {**os.environ, "PGPASSWORD": password_of("app")}
     for sql, busy in (("SELECT pg_sleep(600)", False), ("SELECT 'queued'", True)):
@@ -296,6 +299,7 @@ def test_cancel_of_drivers(pg, pgroute):
 @both_versions
 @pytest.mark.parametrize("leave", ["close", "reset"])
 def test_f19_client_that_vanishes_frees_its_server(pg, pgroute, leave):
+    """F19: the very same connection serves on."""
     one = pgroute(pg, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as steady:
         pid = steady.query("SELECT pg_backend_pid()").value()
@@ -389,6 +393,7 @@ def test_f19_neither_is_what_ends_in_a_commit(fake, pgroute, what):
 
 
 def test_f19_killed_client_process(pg, pgroute):
+    """F19: kill -9."""
     one = pgroute(pg, defaults={"pool_size": 1})
     psql = subprocess.Popen([pg.binaries.program("psql"), "-X", "-h", "127.0.0.1", "-p", str(one.port), "-U", "app", "-c",
                              "SELECT pg_sleep(600)", "app"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -404,6 +409,7 @@ def test_f19_killed_client_process(pg, pgroute):
 @both_versions
 @pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
 def test_f19_a_commit_is_never_cancelled(pg, pgroute, extended):
+    """F19: both commits are there, although their clients have gone in the middle."""
     one = pgroute(pg, defaults={"pool_size": 1})
     with pg.superuser("app") as db:
         db.execute("""

@@ -5,6 +5,7 @@ import pytest
 from harness import proc, wire
 from harness.marks import both_versions
 from harness.pgroute import PLAIN
+from harness.scale import amount
 from harness.wire import bind, copy_data, copy_done, copy_fail, execute, flush, parse, query, sync
 
 
@@ -47,17 +48,19 @@ def test_copy_in_and_out_by_a_driver(pg, table, pgroute):
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "in-transaction"])
 @pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
 def test_b24_late_copy_data_after_error(pg, table, pgroute, inside, extended):
+    """B24: what the client still sends after the error goes nowhere; the server connection is free each time. (3.6 MB and 15 times;
+    100 MB and 100 times in a soak.)"""
     one = pgroute(pg, defaults={"pool_size": 1})
     count(one)
     line = copy_data(b"1\t" + b"x" * 60000 + b"\n")
     head = parse("", "COPY copied FROM STDIN") + bind() + execute() + flush() if extended else query("COPY copied FROM STDIN")
     with wire.Client(one.port).login() as client:
-        for turn in range(15):
+        for turn in range(amount(15, 100)):
             if inside:
                 client.query("BEGIN")
             client.send(head)
             client.recv_until("G")
-            for _ in range(60):
+            for _ in range(amount(60, 1700)):
                 client.send(line)
             client.send(copy_done(), sync() if extended else b"")
             result = client.ready()
@@ -74,6 +77,7 @@ def test_b24_late_copy_data_after_error(pg, table, pgroute, inside, extended):
 @both_versions
 @pytest.mark.parametrize("pieces", ["data", "done", "fail", "many"])
 def test_b24_copy_messages_outside_of_a_copy_are_ignored(pg, table, pgroute, pieces):
+    """B24: as PostgreSQL does."""
     one = pgroute(pg, defaults={"pool_size": 1})
     data = {"data": copy_data(b"1\tx\n"), "done": copy_done(), "fail": copy_fail("no"),
             "many": copy_data(b"1\tx\n") * 50 + copy_done()}[pieces]
@@ -86,6 +90,7 @@ def test_b24_copy_messages_outside_of_a_copy_are_ignored(pg, table, pgroute, pie
 
 @both_versions
 def test_b24_copy_fail(pg, table, pgroute):
+    """B24: in both protocols."""
     one = pgroute(pg, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as client:
         for extended in (False, True):
@@ -101,6 +106,7 @@ def test_b24_copy_fail(pg, table, pgroute):
 @pytest.mark.parametrize("direction", ["in", "out"])
 @pytest.mark.parametrize("leave", ["close", "reset"])
 def test_b24_client_dies_in_a_copy(pg, table, pgroute, direction, leave):
+    """B24: in both directions; nothing is committed, the pool has its connection back."""
     one = pgroute(pg, defaults={"pool_size": 1})
     for _ in range(5):
         client = wire.Client(one.port).login()
@@ -116,6 +122,7 @@ def test_b24_client_dies_in_a_copy(pg, table, pgroute, direction, leave):
 
 
 def test_b24_client_dies_after_the_copy_failed(pg, table, pgroute):
+    """B24: both at once."""
     one = pgroute(pg, defaults={"pool_size": 1})
     for _ in range(5):
         client = wire.Client(one.port).login()
@@ -164,26 +171,43 @@ def test_copy_in_statement_of_several(pg, table, pgroute):
         assert [m.body for m in result.messages if m.type == "d"] == [b"5\tfive\n"]
 
 
-def test_b67_a_long_copy_does_not_starve_the_others(pg, table, pgroute):
-    one = pgroute(pg, workers=1, defaults={"pool_size": 3})
-    with wire.Client(one.port).login() as greedy, wire.Client(one.port).login() as small:
-        greedy.send(query("COPY (SELECT repeat('x', 8000) FROM generate_series(1, 60000)) TO STDOUT"))
-        served, ended = [], []
+@pytest.mark.parametrize("direction", ["out", "in"])
+def test_b67_a_long_copy_does_not_starve_the_others(pg, table, pgroute, direction):
+    """B67: while 200 MB pass through the one worker in either direction another client is served all the time: by count, at least
+    once for each 10 MB. (How long it waits is a matter of the scheduler's and is not asserted.)"""
+    one = pgroute(pg, build=PLAIN, workers=1, defaults={"pool_size": 3})
+    with pg.superuser("app") as db:
+        db.execute("DROP TABLE IF EXISTS sink; CREATE UNLOGGED TABLE sink (v text); GRANT ALL ON sink TO app")
+    size, served, ended = 200 << 20, [], []
 
-        def read():
-            greedy.recv_until("Z")
-            ended.append(True)
+    def copy_out(greedy):
+        greedy.send(query(f"COPY (SELECT repeat('x', 8192) FROM generate_series(1, {size // 8192})) TO STDOUT"))
+        left = size
+        while left > 0:
+            left -= len(greedy.socket.recv(1 << 20))
 
-        with proc.Threads() as group:
-            greedy.recv_until("H")
-            group.start(read)
-            while not ended:
-                assert small.query("SELECT 1").value() == "1"
-                served.append(True)
-        assert len(served) > 20
+    def copy_in(greedy):
+        greedy.send(query("COPY sink FROM STDIN WHERE v = 'none'"))
+        greedy.recv_until("G")
+        row = copy_data(b"x" * ((1 << 20) - 1) + b"\n")
+        for _ in range(size >> 20):
+            greedy.send(row)
+
+    def greed(greedy):
+        (copy_out if direction == "out" else copy_in)(greedy)
+        ended.append(True)
+
+    with wire.Client(one.port).login() as greedy, wire.Client(one.port).login() as small, proc.Threads() as group:
+        assert small.query("SELECT 1").value() == "1"
+        group.start(greed, greedy)
+        while not ended:
+            assert small.query("SELECT 1").value() == "1"
+            served.append(True)
+    assert len(served) >= 20
 
 
 def test_b25_many_copies_leave_memory_flat(pg, table, pgroute):
+    """B25: (600 in a test run, 10,000 in a soak.)"""
     one = pgroute(pg, build=PLAIN, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as client:
         def round_of(number):
@@ -194,7 +218,7 @@ def test_b25_many_copies_leave_memory_flat(pg, table, pgroute):
 
         round_of(100)
         before = one.memory("Private_Dirty")
-        round_of(600)
+        round_of(amount(600, 10_000))
         assert one.memory("Private_Dirty") - before < 4_000
 
 

@@ -36,6 +36,7 @@ def whole(one, pg, size, workers):
 
 @both_versions
 def test_b7_b66_kill_a_worker_under_load(pg, pgroute):
+    """B7 B66: only its own clients notice; the pool is whole and was never above its limit. (tests/fault has every crash point.)"""
     one = pgroute(pg, workers=3, defaults={"pool_size": 5})
     owners = {}
 
@@ -77,6 +78,7 @@ STATES = ["idle", "query", "transaction", "queued", "login", "copy-in", "copy-ou
 
 @pytest.mark.parametrize("state", STATES)
 def test_b66_kill_a_worker_in_each_state(pg, pgroute, state):
+    """B66: whatever its client was doing, what it held comes back clean."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 2})
     with pg.superuser("app") as db:
         db.execute("DROP TABLE IF EXISTS dying; CREATE TABLE dying (x text); GRANT ALL ON dying TO app")
@@ -137,6 +139,7 @@ def test_b66_kill_a_worker_in_each_state(pg, pgroute, state):
 
 @pytest.mark.parametrize("role", ["monitor", "stats"])
 def test_b66_kill_monitor_or_stats_under_load(pg, pgroute, role):
+    """B66: nobody notices."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 4})
     with pg.counting("app") as backends:
         with Crowd(one, 20) as crowd:
@@ -356,6 +359,7 @@ def test_all_processes_run_under_valgrind(pg, pgroute, tmp_path):
 
 @both_versions
 def test_b41_restart_of_postgresql_costs_no_error_to_idle_clients(own_pg, pgroute, pg):
+    """B41: the first query after it works, on ten connections at once."""
     mine = own_pg(pg.version)
     one = pgroute(mine, workers=2, defaults={"pool_size": 10})
     clients = [wire.Client(one.port).login() for _ in range(10)]
@@ -372,6 +376,7 @@ def test_b41_restart_of_postgresql_costs_no_error_to_idle_clients(own_pg, pgrout
 
 @both_versions
 def test_b41_terminated_idle_connections_are_never_handed_out(pg, pgroute):
+    """B41: five times all of them."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 5})
     clients = [wire.Client(one.port).login() for _ in range(5)]
     for turn in range(5):

@@ -99,7 +99,7 @@ def test_b28_nobody_is_overtaken_by_more_than_twice_the_pool(fake, pgroute, work
 
 
 def test_b27_those_who_come_again_and_again_do_not_starve_one_who_waits(pg, pgroute):
-    """The greedy send their next query with the last answer still unread; the waiter may be overtaken only so often."""
+    """B27: the greedy send their next query with the last answer still unread; the waiter may be overtaken only so often."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 1})
     greedy = [wire.Client(one.port).login() for _ in range(4)]
     patient = wire.Client(one.port).login()

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import hmac
 import os
+import statistics
 import struct
 
 import psycopg
@@ -11,7 +12,7 @@ import pytest
 from harness import proc, wire
 from harness import fakeserver as fs
 from harness.marks import both_versions
-from harness.pgroute import basic, server
+from harness.pgroute import PLAIN, basic, server
 from harness.postgres import password_of
 
 CLIENT_METHODS = {"trust": None, "plain": 3, "md5": 5, "scram-sha-256": 10}
@@ -142,6 +143,53 @@ def test_c11_unknown_user_and_wrong_password_look_the_same(pg, pgroute, method):
     assert wrong["M"] == 'password authentication failed for user "app"'
     assert {k: v.replace("nobody_here", "app") for k, v in unknown.items()} == wrong
     assert wrong_asked == unknown_asked == CLIENT_METHODS[method]
+
+
+def cpu(one):
+    """Nanoseconds that the workers have worked."""
+    return sum(int(open(f"/proc/{pid}/schedstat").read().split()[0]) for pid in one.pids("worker"))
+
+
+@pytest.mark.parametrize("method, kind", [("plain", "clear"), ("plain", "scram"), ("md5", "clear"), ("md5", "md5"), ("scram-sha-256", "clear"),
+                                          ("scram-sha-256", "scram"), ("scram-sha-256", "md5")])
+def test_c11_unknown_user_and_wrong_password_cost_the_same(pg, pgroute, method, kind):
+    """C11: by the worker's own processor time, medians of interleaved attempts; one PBKDF2 more or less makes a factor of two."""
+    user = {"clear": "app", "scram": "scram", "md5": "md5"}[kind]
+    secret = {} if kind == "clear" else {"users": {user: {"password": pg.secret(user)}}}
+    one = pgroute(pg, build=PLAIN, workers=1, auth={"type": method}, **secret)
+    spent = {user: [], "nobody_here": []}
+    for _ in range(20):
+        for who in spent:
+            before = cpu(one)
+            assert refusal(one.port, who, "wrong")[0]["C"] == "28P01"
+            spent[who].append(cpu(one) - before)
+    known, unknown = (statistics.median(spent[who]) for who in spent)
+    assert 2 / 3 < known / unknown < 3 / 2
+
+
+def test_server_logins_cost_one_pbkdf2_in_all(fake, pgroute):
+    """This server wants 300,000 rounds of it. The keys of the first login serve both workers for all that come after."""
+    def login(conn):
+        conn.authenticate_scram("app-secret", iterations=300_000)
+        conn.send(fs.authentication(0))
+        conn.greet()
+
+    def script(conn):
+        conn.expect("Q")
+        conn.send(fs.one_row(f"by {conn.number}"))
+
+    server = fake(script, login=login)
+    one = pgroute(server, build=PLAIN, workers=2, auth={"type": "trust"}, defaults={"pool_size": 1})
+    spent = []
+    for n in range(10):
+        client = wire.Client(one.port)
+        before = cpu(one)
+        client.login()
+        assert client.query("x").value() == f"by {n + 1}"
+        spent.append(cpu(one) - before)
+        proc.wait_for(lambda: not one.show("servers"), "the server connection to be gone")
+    assert server.logins == 10
+    assert max(spent[1:]) < spent[0] / 5, spent
 
 
 def test_c11_unknown_user_is_shown_a_constant_salt(pg, pgroute):
@@ -347,6 +395,7 @@ LENGTHS = [0, 1, 3, 4, 5, 7, 8, 0x7fffffff, 0x80000000, 0xffffffff]
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_c1_startup_of_any_length(pg, pgroute, length):
+    """C1: lengths that overflow, that lie, that are nothing."""
     one = pgroute(pg)
     workers = one.pids("worker")
     for body in (b"", struct.pack("!I", wire.PROTOCOL_3_0), struct.pack("!I", wire.CANCEL_REQUEST), b"\xff" * 64):
@@ -375,6 +424,7 @@ def hostile_passwords():
 
 @pytest.mark.parametrize("hostile", [pytest.param(data, id=name) for name, data in hostile_passwords()])
 def test_c1_hostile_password_messages(standing, hostile):
+    """C1: whatever comes instead of a password: no crash, nobody is let in. (Fuzzed in tests/fuzz.)"""
     one = standing()
     workers = one.pids("worker")
     with wire.Client(one.port) as client:
@@ -391,6 +441,7 @@ def test_c1_hostile_password_messages(standing, hostile):
                                    b"c=biws,r=NONCE,p=!!!!", b"c=,r=NONCE,p=" + b"A" * 44, b"c=biws,r=other,p=" + b"A" * 44,
                                    b"c=biws,r=NONCE,p=" + b"A" * 60000, b"\0" * 50])
 def test_c1_hostile_scram_proofs(standing, final):
+    """C1: an error in words, nobody is let in."""
     one = standing()
     workers = one.pids("worker")
     with wire.Client(one.port) as client:
@@ -427,6 +478,7 @@ def hostile_first(reply):
     pytest.param(b"s=MDEy,i=4096", id="no-nonce"),
 ])
 def test_c2_hostile_server_in_scram(fake, pgroute, reply):
+    """C2: 64 kB of nonce, negative and huge counts, foreign nonces: an error, no crash."""
     one = pgroute(fake(login=hostile_first(reply)))
     workers = one.pids("worker")
     fields, _ = refusal(one.port, "app")
@@ -453,6 +505,7 @@ def test_c2_hostile_server_in_scram(fake, pgroute, reply):
     pytest.param(wire.message("E", b"M" + b"x" * 100000 + b"\0\0"), id="error-100kB"),
 ])
 def test_c3_hostile_server_in_the_login(fake, pgroute, raw):
+    """C3: errors without SQLSTATE, severity, message or end; the client is told all three."""
     def login(conn):
         conn.send(raw)
         conn.socket.shutdown(1)
@@ -485,6 +538,7 @@ def test_server_that_asks_for_a_method_twice(fake, pgroute):
 @pytest.mark.parametrize("first", [wire.password("x"), wire.query("SELECT 1"), wire.sync(), wire.terminate(), b"GET / HTTP/1.1\r\n\r\n",
                                    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500, b"\0" * 1000])
 def test_c9_any_message_before_the_startup(pg, pgroute, first):
+    """C9: a closed connection is all that comes of it."""
     one = pgroute(pg)
     workers = one.pids("worker")
     with wire.Client(one.port) as client:
@@ -496,6 +550,7 @@ def test_c9_any_message_before_the_startup(pg, pgroute, first):
 
 @pytest.mark.parametrize("which", ["user", "database", "application_name"])
 def test_c9_names_of_60_kilobytes(pg, pgroute, which):
+    """C9: nothing that the network sends ends a process."""
     one = pgroute(pg)
     workers = one.pids("worker")
     with wire.Client(one.port) as client:
@@ -511,6 +566,7 @@ def test_c9_names_of_60_kilobytes(pg, pgroute, which):
     pytest.param(b"user", id="unterminated-name"), pytest.param(b"", id="empty"), pytest.param(b"\0\0\0\0", id="zeros"),
 ])
 def test_c14_malformed_startup_packets(pg, pgroute, body):
+    """C14: junk behind the terminator, no terminator, halves."""
     one = pgroute(pg, auth={"type": "trust"})
     workers = one.pids("worker")
     with wire.Client(one.port) as client:
@@ -522,6 +578,7 @@ def test_c14_malformed_startup_packets(pg, pgroute, body):
 
 
 def test_c14_many_and_duplicate_parameters(pg, pgroute):
+    """C14: the last one counts; 5,000 are no problem of anybody else."""
     one = pgroute(pg, auth={"type": "trust"})
     workers = one.pids("worker")
     pairs = b"user\0app\0database\0app\0application_name\0first\0application_name\0second\0"

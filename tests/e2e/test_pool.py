@@ -27,18 +27,22 @@ def told(port, user="app", **kwargs):
 
 @both_versions
 def test_f1_b35_many_workers_share_one_limit(pg, pgroute):
-    one = pgroute(pg, workers=4, defaults={"pool_size": 10})
+    """F1 B35: one limit and one row of totals for all workers. (KILL and PAUSE come with the console; 8 workers and 500 clients in
+    scripts/soak.)"""
+    clients = amount(100, 500)
+    one = pgroute(pg, workers=amount(4, 8), defaults={"pool_size": 10})
     with pg.counting("app") as backends:
-        with Crowd(one, 100) as crowd:
-            crowd.go_on(10)
+        with Crowd(one, clients) as crowd:
+            crowd.go_on(amount(10, 1000))
             rows = [row for row in one.show("pools") if (row["database"], row["user"]) == ("app", "app")]
             assert len(rows) == 1
-            assert rows[0]["cl_active"] + rows[0]["cl_waiting"] <= 100
+            assert rows[0]["cl_active"] + rows[0]["cl_waiting"] <= clients
     assert backends.highest == 10
 
 
 @both_versions
 def test_f1_server_connections_are_used_by_every_worker(pg, pgroute):
+    """F1: clients of three workers on the one server connection of the pool."""
     one = pgroute(pg, workers=3, defaults={"pool_size": 1})
     clients = [wire.Client(one.port).login() for _ in range(30)]
     assert len({one.worker_of(c.socket.getsockname()[1]) for c in clients}) == 3
@@ -48,6 +52,7 @@ def test_f1_server_connections_are_used_by_every_worker(pg, pgroute):
 
 
 def test_b2_a_connection_is_reused_only_when_idle(pg, pgroute):
+    """B2: nobody else is served in the middle of a transaction, failed or not."""
     one = pgroute(pg, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
         a.query("BEGIN")
@@ -63,6 +68,7 @@ def test_b2_a_connection_is_reused_only_when_idle(pg, pgroute):
 
 @both_versions
 def test_b1_every_client_gets_its_own_rows(pg, pgroute):
+    """B1: (test_chaos.py has clients that cut, cancel and flush.)"""
     one = pgroute(pg, workers=2, defaults={"pool_size": 2})
 
     def step(db, n):
@@ -78,6 +84,7 @@ def test_b1_every_client_gets_its_own_rows(pg, pgroute):
 
 @both_versions
 def test_b26_b27_one_connection_for_sixty_clients(pg, pgroute):
+    """B26 B27: all of them get on, and nobody is left waiting. (Throughput and waiting times are in scripts/bench.)"""
     one = pgroute(pg, workers=2, defaults={"pool_size": 1})
     with Crowd(one, 60) as crowd:
         crowd.go_on(20)
@@ -86,7 +93,7 @@ def test_b26_b27_one_connection_for_sixty_clients(pg, pgroute):
 
 @both_versions
 def test_b27_handover_at_every_moment(pg, pgroute):
-    """Clients of two workers that come and go on one connection: a lost wake-up leaves one waiting for ever."""
+    """B27: clients of two workers that come and go on one connection: a lost wake-up leaves one waiting for ever."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 1})
 
     def body(n):
@@ -102,6 +109,7 @@ def test_b27_handover_at_every_moment(pg, pgroute):
 
 
 def test_b28_waiting_costs_no_cpu(pg, pgroute):
+    """B28: twenty waiters cost ticks and nothing else."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 1})
 
     def switches():
@@ -128,6 +136,7 @@ def test_b28_waiting_costs_no_cpu(pg, pgroute):
 
 
 def test_b30_cold_start_serves_everybody(pg, pgroute):
+    """B30: 64 session clients on a cold pool: all have a server at once."""
     one = pgroute(pg, defaults={"pool_mode": "session", "pool_size": 100})
     with pg.counting("app") as backends:
         with Crowd(one, 64) as crowd:
@@ -136,6 +145,7 @@ def test_b30_cold_start_serves_everybody(pg, pgroute):
 
 
 def test_b31_a_hanging_login_blocks_nobody(fake, pgroute):
+    """B31: the login that hangs keeps its place; the next goes on beside it."""
     release = threading.Event()
 
     def login(conn):
@@ -189,6 +199,7 @@ def test_b32_one_refused_server_login_is_tried_again(fake, pgroute):
 
 
 def test_f17_server_down_is_an_error_at_once_with_the_reason(pgroute):
+    """F17: not after queue_timeout, and in the words of the connect."""
     nobody = proc.free_port()
     one = pgroute(nobody, defaults={"queue_timeout": "120s", "connect_timeout": "2s"})
     fields = told(one.port)
@@ -213,6 +224,7 @@ def test_f17_login_retry_is_the_pause_after_a_refusal(fake, pgroute, retry):
 
 
 def test_f17_server_that_goes_down_later(own_pg, pgroute):
+    """F17: and is used again once it is back."""
     pg = own_pg()
     one = pgroute(pg)
     with wire.Client(one.port).login() as client:
@@ -237,6 +249,7 @@ def test_f17_server_that_goes_down_later(own_pg, pgroute):
 # -- growing and shrinking
 
 def test_f25_minimum_is_kept_before_the_first_client(pg, pgroute):
+    """F25: from the start, and again after all were killed."""
     pgroute(pg, databases={"app": {"user": "app", "password": "app-secret"}}, defaults={"min_pool_size": 3, "pool_size": 5})
     pg.wait_backends(3, "app", "app")
     pg.terminate(pg.pids("app"))
@@ -244,6 +257,7 @@ def test_f25_minimum_is_kept_before_the_first_client(pg, pgroute):
 
 
 def test_f25_minimum_of_a_user_who_has_connected(pg, pgroute):
+    """F25: a pool of a client's user has its minimum from its first login on."""
     one = pgroute(pg, defaults={"min_pool_size": 3, "pool_size": 5})
     assert pg.backends() == 0
     wire.Client(one.port).login().terminate()
@@ -251,6 +265,7 @@ def test_f25_minimum_of_a_user_who_has_connected(pg, pgroute):
 
 
 def test_f25_server_logins_in_flight_are_limited(fake, pgroute):
+    """F25: over three workers, and the limit is used."""
     lock, now, most, gate = threading.Lock(), [0], [0], threading.Event()
 
     def login(conn):
@@ -453,6 +468,7 @@ def test_mode_and_size_of_a_user_or_database_override_the_defaults(pg, pgroute):
 # -- limits
 
 def test_b34_max_clients(pg, pgroute):
+    """B34: those inside keep working, cancels still get in, and a place that was left is taken. (The console's reserve comes with it.)"""
     one = pgroute(pg, workers=2, max_clients=20)
     inside = [wire.Client(one.port).login() for _ in range(20)]
     for _ in range(10):
@@ -477,6 +493,7 @@ def test_b34_max_clients(pg, pgroute):
 
 
 def test_b34_a_storm_beyond_max_clients_leaves_those_inside_alone(pg, pgroute):
+    """B34: a storm of refused logins harms nobody."""
     one = pgroute(pg, workers=2, max_clients=30)
     with Crowd(one, 20) as crowd:
         refused = []
@@ -544,6 +561,7 @@ def test_max_db_connections_over_all_users(pg, pgroute):
 
 
 def test_b28_b131_no_user_starves_under_max_db_connections(pg, pgroute):
+    """B28: a full allowance is taken from a user that came later."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 4, "max_db_connections": 4})
     greedy = [wire.Client(one.port).login("app") for _ in range(4)]
     for client in greedy:
@@ -598,6 +616,7 @@ def test_query_timeout(pg, pgroute):
 
 
 def test_b60_query_timeout_only_while_a_query_runs(pg, pgroute):
+    """B60: an open transaction without a query is not its business."""
     one = pgroute(pg, defaults={"query_timeout": "1s", "pool_size": 1})
     with wire.Client(one.port).login() as client, wire.Client(one.port).login() as clock:
         client.query("BEGIN")
@@ -609,6 +628,7 @@ def test_b60_query_timeout_only_while_a_query_runs(pg, pgroute):
 
 
 def test_b60_query_timeout_covers_a_server_that_stalls_in_a_row(fake, pgroute):
+    """B60: half a row and then nothing is a stall too."""
     def script(conn):
         for got in conn.messages():
             if b"stall" in got.body:
@@ -659,6 +679,7 @@ def test_connect_timeout_of_a_silent_server(fake, pgroute):
 # -- connections that are being closed
 
 def test_b35_a_closed_connection_counts_until_it_is_gone(fake, pgroute):
+    """B29 B35: no second connection beside one that was given up and still exists."""
     release = threading.Event()
 
     def script(conn):
@@ -742,6 +763,7 @@ def test_idle_clients_stay_while_others_work(pg, pgroute):
 
 
 def test_f32_clients_cut_in_a_result_cost_no_connections(pg, pgroute):
+    """F32: drained or cancelled, not thrown away: at most five more than the pool has."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 5})
     seen = set()
     steady = wire.Client(one.port).login()

@@ -13,6 +13,7 @@ from harness import proc, trace, wire
 from harness.load import Crowd
 from harness.marks import both_versions
 from harness.pgroute import PLAIN
+from harness.scale import amount
 from harness.wire import bind, close, describe, execute, flush, parse, query, sync
 
 OK = psycopg.pq.ExecStatus.COMMAND_OK
@@ -28,6 +29,7 @@ def two(pgroute, pg, **changes):
 
 @both_versions
 def test_f2_psycopg3_prepares_by_itself(pg, pgroute):
+    """F2: default settings: half of the clients in autocommit, half in transactions of psycopg's own."""
     one = two(pgroute, pg)
 
     def step(db, n):
@@ -39,7 +41,23 @@ def test_f2_psycopg3_prepares_by_itself(pg, pgroute):
         with pytest.raises(psycopg.errors.DivisionByZero):
             db.execute("SELECT 1 / %s::int", [0])
 
-    with pg.counting("app") as backends, Crowd(one, 50, step) as crowd:
+    def step_and_commit(db, n):
+        step(db, n) if db.autocommit else default_step(db, n)
+
+    def default_step(db, n):
+        """psycopg's default: a transaction from the first query on, until commit or rollback."""
+        for k in range(6):
+            assert db.execute("SELECT %s::int + 2", [n * 10 + k]).fetchone() == (n * 10 + k + 2,)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            db.execute("SELECT 2 / %s::int", [0])
+        db.rollback()
+        assert db.execute("SELECT %s::text", [str(n)]).fetchone() == (str(n),)
+        db.commit()
+
+    def connect(n):
+        return psycopg.connect(**one.dsn()) if n % 2 else one.connect()
+
+    with pg.counting("app") as backends, Crowd(one, 50, step_and_commit, connect) as crowd:
         crowd.go_on(8)
         assert any(db._prepared._names for db in crowd.dbs), "psycopg prepared nothing, the test is void"
     assert backends.highest <= 2
@@ -47,6 +65,7 @@ def test_f2_psycopg3_prepares_by_itself(pg, pgroute):
 
 @both_versions
 def test_f2_psycopg3_pipelines_and_server_side_binding(pg, pgroute):
+    """F2 B12: pipeline mode and cursors."""
     one = two(pgroute, pg)
 
     def step(db, n):
@@ -63,6 +82,7 @@ def test_f2_psycopg3_pipelines_and_server_side_binding(pg, pgroute):
 
 @both_versions
 def test_f2_psycopg2(pg, pgroute):
+    """F2: simple protocol, implicit transactions."""
     one = two(pgroute, pg)
 
     def step(db, n):
@@ -81,6 +101,7 @@ def test_f2_psycopg2(pg, pgroute):
 
 @both_versions
 def test_f2_asyncpg(pg, pgroute):
+    """F2: with types of its own, cursors, executemany, transactions."""
     one = two(pgroute, pg)
     with pg.superuser("app") as db:
         db.execute("DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('good', 'bad')")
@@ -118,6 +139,8 @@ def pgx(tmp_path_factory):
 
 @both_versions
 def test_f2_pgx(pg, pgroute, pgx):
+    """F2: first directly, to see the program itself right. (lib/pq, pgjdbc, Npgsql, sqlx, tokio-postgres, postgres.js, PDO and
+    Postgrex are not in the test run.)"""
     one = two(pgroute, pg)
     for port, clients in ((pg.port, 2), (one.port, 50)):
         with pg.counting("app") as backends:
@@ -134,6 +157,7 @@ def pgbench_prepared(one, script, clients, threads, transactions):
 
 @both_versions
 def test_f2_pgbench_prepared_with_several_commands(pg, pgroute, tmp_path):
+    """F2: named statements outside and inside of transactions."""
     one = two(pgroute, pg)
     script = tmp_path / "several.sql"
     script.write_text("SELECT 1;\nSELECT 2;\nBEGIN;\nSELECT 3;\nSELECT 4;\nCOMMIT;\nSELECT 5;\n")
@@ -143,6 +167,7 @@ def test_f2_pgbench_prepared_with_several_commands(pg, pgroute, tmp_path):
 
 @both_versions
 def test_f2_statement_mode(pg, pgroute):
+    """F2: and in statement mode."""
     one = two(pgroute, pg, pool_mode="statement")
     with Crowd(one, 20, lambda db, n: [db.execute("SELECT %s::int", [n]).fetchone() for _ in range(4)]) as crowd:
         crowd.go_on(5)
@@ -212,6 +237,7 @@ def test_equal_names_with_other_texts_and_types(pg, pgroute):
 
 @both_versions
 def test_b17_the_unnamed_statement_stays_unnamed(pg, pgroute):
+    """B17: fifty clients on one server, and nothing of it becomes a named one."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 1})
     clients = [wire.Client(one.port).login() for _ in range(50)]
     for turn in range(2):
@@ -228,6 +254,7 @@ def test_b17_the_unnamed_statement_stays_unnamed(pg, pgroute):
 
 
 def test_b17_describe_of_the_unnamed_statement_on_another_server(pg, pgroute):
+    """B17: Describe finds its own statement, not the one that another client left there."""
     one = two(pgroute, pg)
     with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
         client.send(parse("", "SELECT $1::int8 AS mine"), sync())
@@ -244,6 +271,7 @@ def test_b17_describe_of_the_unnamed_statement_on_another_server(pg, pgroute):
 
 @both_versions
 def test_b18_failed_parse_is_not_recorded(pg, pgroute):
+    """B18: neither for this client nor for others; a retry parses again."""
     one = two(pgroute, pg)
     text = "SELECT count(*) FROM appears_later"
     with pg.superuser("app") as db:
@@ -263,6 +291,7 @@ def test_b18_failed_parse_is_not_recorded(pg, pgroute):
 
 @both_versions
 def test_b18_parse_in_a_failed_transaction_is_not_recorded(pg, pgroute):
+    """B18: 25P02 is no statement."""
     one = two(pgroute, pg)
     with wire.Client(one.port).login() as client, wire.Client(one.port).login() as second:
         client.query("BEGIN")
@@ -278,6 +307,7 @@ def test_b18_parse_in_a_failed_transaction_is_not_recorded(pg, pgroute):
 
 
 def test_b18_parse_behind_an_error_in_the_batch_is_not_recorded(pg, pgroute):
+    """B18: what the server skipped does not exist."""
     one = two(pgroute, pg)
     with wire.Client(one.port).login() as client:
         client.send(parse("a", "SELECT 1/0"), bind("", "a"), execute(), parse("b", "SELECT 'b'"), bind("", "b"), execute(), sync())
@@ -291,7 +321,7 @@ def test_b18_parse_behind_an_error_in_the_batch_is_not_recorded(pg, pgroute):
 
 
 def test_b18_statement_of_a_rolled_back_transaction_stays(pg, pgroute):
-    """Prepared statements are not transactional."""
+    """B18: prepared statements are not transactional."""
     one = two(pgroute, pg)
     with wire.Client(one.port).login() as client:
         client.query("BEGIN")
@@ -303,6 +333,7 @@ def test_b18_statement_of_a_rolled_back_transaction_stays(pg, pgroute):
 
 
 def test_b18_execution_error_keeps_the_statement(pg, pgroute):
+    """B18: only Parse decides whether it exists."""
     one = two(pgroute, pg)
     with wire.Client(one.port).login() as client:
         client.send(parse("div", "SELECT 10 / $1::int"), sync())
@@ -314,6 +345,7 @@ def test_b18_execution_error_keeps_the_statement(pg, pgroute):
 
 @both_versions
 def test_b19_close_forgets_the_name_for_this_client_only(pg, pgroute):
+    """B19: Close of an unknown name succeeds; others keep theirs. (Close of a portal: the trace "close-portal-keeps-statement".)"""
     one = two(pgroute, pg)
     with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
         for who in (a, b):
@@ -331,6 +363,7 @@ def test_b19_close_forgets_the_name_for_this_client_only(pg, pgroute):
 
 @both_versions
 def test_b19_names_in_errors_are_the_clients(pg, pgroute):
+    """B19: (the traces "named-of-one-text" and "named-error-before-its-close" have the hard cases.)"""
     one = two(pgroute, pg)
     with wire.Client(one.port).login() as client:
         client.send(parse("my_name", "SELECT 1"), sync())
@@ -347,7 +380,8 @@ def test_b19_names_in_errors_are_the_clients(pg, pgroute):
 
 @both_versions
 def test_b22_statements_per_server_are_bounded(pg, pgroute):
-    limit, number = 20, 300
+    """B22: by Close, and what was evicted is prepared again unseen. (100,000 texts in a soak.)"""
+    limit, number = 20, amount(300, 100_000)
     one = pgroute(pg, build=PLAIN, defaults={"pool_size": 1, "prepared_statements": limit})
     with wire.Client(one.port).login() as client:
         before = one.memory("Private_Dirty")
@@ -365,6 +399,7 @@ def test_b22_statements_per_server_are_bounded(pg, pgroute):
 
 
 def test_b22_more_statements_in_one_batch_than_the_limit(pg, pgroute):
+    """B22: a batch gets all that it names; the bound holds again after it."""
     one = pgroute(pg, defaults={"pool_size": 1, "prepared_statements": 5})
     with wire.Client(one.port).login() as client:
         for n in range(12):
@@ -427,6 +462,7 @@ def test_parse_flush_then_bind_in_pieces(pg, pgroute):
 
 
 def test_b25_copies_leave_prepared_statements_right(pg, pgroute):
+    """B25."""
     one = two(pgroute, pg)
     with wire.Client(one.port).login() as client:
         client.send(parse("s", "SELECT $1::int"), sync())

@@ -24,6 +24,7 @@ def queries(one):
 
 @both_versions
 def test_b53_reload_without_a_change_touches_nothing(pg, pgroute):
+    """B53: same backends, same processes, no error, counters that never go back. (30 times.)"""
     one = pgroute(pg, workers=2, defaults={"pool_size": 4})
     open_one = wire.Client(one.port).login()
     open_one.query("BEGIN")
@@ -45,6 +46,7 @@ def test_b53_reload_without_a_change_touches_nothing(pg, pgroute):
 
 
 def test_b54_reload_refuses_nobody(pg, pgroute):
+    """B54: a storm of logins during reloads from three consoles at once."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 4})
     stop, served = threading.Event(), [0] * 4
 
@@ -70,6 +72,7 @@ def test_b54_reload_refuses_nobody(pg, pgroute):
 
 
 def test_b53_changed_pool_size_cuts_no_transaction(pg, pgroute):
+    """B53: down and up again."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 5})
     clients = [wire.Client(one.port).login() for _ in range(5)]
     pids = []
@@ -139,6 +142,7 @@ def test_reload_adds_and_removes_a_user(pg, pgroute):
 
 
 def test_b53_reload_moves_to_another_server(own_pg, pgroute):
+    """B53: between transactions."""
     old, new = own_pg(), own_pg("18")
     one = pgroute(old, workers=2, defaults={"pool_size": 3})
     clients = [wire.Client(one.port).login() for _ in range(6)]

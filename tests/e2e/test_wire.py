@@ -29,6 +29,7 @@ FAIL_EXECUTE = parse("", "SELECT 1/0") + bind() + execute()
 # -- versions and keys
 
 def test_f23_protocol_3_0_has_a_four_byte_key(pg, pgroute):
+    """F23: as PostgreSQL does for 3.0."""
     one = pgroute(pg)
     with wire.Client(one.port).login() as client:
         assert len(client.key) == 4 and not client.negotiated
@@ -36,6 +37,7 @@ def test_f23_protocol_3_0_has_a_four_byte_key(pg, pgroute):
 
 @both_versions
 def test_f23_protocol_3_2_has_a_long_key(pg, pgroute):
+    """F23: and no negotiation where nothing is to be negotiated."""
     one = pgroute(pg)
     with wire.Client(one.port).login(version=wire.PROTOCOL_3_2) as client:
         assert 4 < len(client.key) <= 256 and not client.negotiated
@@ -47,6 +49,7 @@ def test_f23_protocol_3_2_has_a_long_key(pg, pgroute):
     (3 << 16 | 2, {"_pq_.first": "1"}), (3 << 16, {"_pq_.first": "1"}),
 ])
 def test_f23_negotiation_is_postgresql_18s(shared, pgroute, version, options):
+    """F23: byte for byte, and exactly once."""
     pg = shared("18")
     one = pgroute(pg)
     for _ in range(2):
@@ -59,6 +62,7 @@ def test_f23_negotiation_is_postgresql_18s(shared, pgroute, version, options):
 
 
 def test_f23_b52_one_negotiation_also_when_queued(pg, pgroute):
+    """F23: the pool being full makes no difference."""
     one = pgroute(pg, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as hog:
         hog.query("BEGIN")
@@ -87,6 +91,7 @@ def test_f23_psql_of_18_with_3_2(shared, pgroute):
 
 
 def test_f23_server_without_backend_key_data(fake, pgroute):
+    """F23: there are such; its clients get a key of ours all the same."""
     def login(conn):
         conn.send(fs.authentication(0), fs.parameter_status("server_version", "15.8"), fs.ready())
 
@@ -219,6 +224,7 @@ def test_trace_equals_a_direct_connections(standing, name, mode, version):
 @pytest.mark.parametrize("syncs", [0, 1, 2, 3])
 @pytest.mark.parametrize("bad", [FAIL_PARSE, FAIL_EXECUTE, bind("", "missing") + execute()], ids=["parse", "execute", "bind"])
 def test_b14_error_at_each_position_of_a_pipeline(standing, bad, syncs):
+    """B14: ten steps, zero to three Syncs in between, message by message as PostgreSQL."""
     one = standing()
     steps = 10
     for position in range(steps):
@@ -232,6 +238,7 @@ def test_b14_error_at_each_position_of_a_pipeline(standing, bad, syncs):
 
 @both_versions
 def test_b15_portal_with_flush_keeps_its_server(pg, pgroute):
+    """B15: limited Executes behind Flush keep the server until the Sync. (Inside of BEGIN: the traces "portal-*".)"""
     one = pgroute(pg, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
         client.send(parse("", "SELECT generate_series(1, 40)"), bind("p"), flush())
@@ -250,6 +257,7 @@ def test_b15_portal_with_flush_keeps_its_server(pg, pgroute):
 
 @both_versions
 def test_b12_a_thousand_queries_at_once(pg, pgroute):
+    """B12: by the bytes that postgres.js sends; the driver itself is not in the test run."""
     one = pgroute(pg, defaults={"pool_size": 2})
 
     def body(way):
@@ -274,6 +282,7 @@ def test_b12_a_thousand_queries_at_once(pg, pgroute):
 
 
 def test_b12_psycopg_pipeline_with_big_parameters(pg, pgroute):
+    """B12: 10 MB each way at once."""
     one = pgroute(pg)
     values = [os.urandom(10_000_000) for _ in range(3)]
     with one.connect() as db, db.pipeline():
@@ -283,6 +292,7 @@ def test_b12_psycopg_pipeline_with_big_parameters(pg, pgroute):
 
 
 def test_b13_both_sides_send_much_and_nobody_reads_first(pg, pgroute):
+    """B13: the sender stands still with bounded memory, and then everything arrives."""
     one = pgroute(pg, build=PLAIN)
     number, size = 64, 1_000_000
     values = [bytes([65 + n % 26]) * size for n in range(number)]
@@ -311,6 +321,7 @@ def test_b13_both_sides_send_much_and_nobody_reads_first(pg, pgroute):
 
 @both_versions
 def test_b6_messages_cut_anywhere_arrive_once(pg, pgroute):
+    """B6: each insert exactly once whatever the segments. (TLS comes with TLS.)"""
     one = pgroute(pg)
     with pg.superuser("app") as db:
         db.execute("DROP TABLE IF EXISTS once; CREATE TABLE once (n int); GRANT ALL ON once TO app")
@@ -334,6 +345,7 @@ def test_b6_messages_cut_anywhere_arrive_once(pg, pgroute):
 
 @both_versions
 def test_b17_unnamed_statement_survives_sync_and_other_clients(pg, pgroute):
+    """B17: Parse, Sync, then Bind, on another server or after others."""
     one = pgroute(pg, defaults={"pool_size": 2})
     clients = [wire.Client(one.port).login() for _ in range(12)]
     for turn in range(3):
@@ -353,6 +365,7 @@ def test_b17_unnamed_statement_survives_sync_and_other_clients(pg, pgroute):
 
 @both_versions
 def test_b20_large_objects(pg, pgroute):
+    """B20: libpq's PQfn, which large objects are made of; FunctionCall itself is in the traces "function-call*"."""
     one = pgroute(pg, defaults={"pool_size": 2})
     data = os.urandom(300_000)
     db = psycopg2.connect(**one.dsn())
@@ -378,6 +391,7 @@ QUEUE_STEPS = {
 
 @pytest.mark.parametrize("step", QUEUE_STEPS)
 def test_b21_queue_timeout_in_each_state_is_one_error(pg, pgroute, step):
+    """B21: one error, one ReadyForQuery for each Sync or query, and the session goes on."""
     data, types = QUEUE_STEPS[step]
     trace.prepare(pg)
     one = pgroute(pg, defaults={"pool_size": 1, "queue_timeout": "1s"})
@@ -424,6 +438,7 @@ def idle_server(fake):
 
 
 def test_b23_fatal_while_idle_is_never_seen(idle_server, pgroute):
+    """B23: a FATAL for an idle connection is nobody's."""
     server = idle_server(fs.error("57P01", "terminating connection due to administrator command", "FATAL"), then_close=True)
     one = pgroute(server, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
@@ -438,6 +453,7 @@ def test_b23_fatal_while_idle_is_never_seen(idle_server, pgroute):
 @pytest.mark.parametrize("data", [fs.data_row("stolen"), fs.one_row("stolen"), fs.ready(), b"\xff" * 40, b"D\0\0"],
                          ids=["row", "answer", "ready", "junk", "half"])
 def test_b23_poisoned_idle_connection_is_not_lent(idle_server, pgroute, data):
+    """B23: bytes that nobody asked for end that connection."""
     server = idle_server(data)
     one = pgroute(server, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
@@ -450,6 +466,7 @@ def test_b23_poisoned_idle_connection_is_not_lent(idle_server, pgroute, data):
 
 
 def test_b23_notice_while_idle_harms_nobody(idle_server, pgroute):
+    """B23: a notice alone is no poison."""
     server = idle_server(fs.notice("unasked for"))
     one = pgroute(server, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
@@ -477,6 +494,7 @@ def test_b23_parameter_or_notification_while_idle_is_for_nobody(idle_server, pgr
 
 @both_versions
 def test_b23_notices_and_parameters_within_a_query_pass(pg, pgroute):
+    """B23: they go to the client whose query it is."""
     one = pgroute(pg)
     with pg.superuser("app") as db:
         db.execute("CREATE OR REPLACE FUNCTION talk() RETURNS int LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'said'; RETURN 1; END$$")

@@ -187,6 +187,10 @@ START_TEST(test_config_load_user_secrets_of_each_kind)
 	ck_assert_int_eq(pgr_config_secret_at(cfg, many, 2)->kind, PGR_CONFIG_SECRET_SCRAM);
 	ck_assert_ptr_null(pgr_config_secret_at(cfg, many, 3));
 	ck_assert_uint_eq(pgr_config_find_user(cfg, "quoted")->secrets.n, 1);
+	ck_assert(cfg->scram_secrets);
+	pgr_config_free(&pair);
+	pair = load_good("users: {a: {password: [x, md50123456789abcdef0123456789abcdef]}}\n");
+	ck_assert(!pair.config->scram_secrets);
 	pgr_config_free(&pair);
 }
 END_TEST
