@@ -99,11 +99,12 @@ def test_b4_cancels_never_hit_another_client(pg, pgroute):
                 hit[0] += bool(result.errors)
 
     stop = threading.Event()
-    with proc.Threads() as group:
+    with proc.Threads(timeout=amount(120, 3600)) as group:
         with Crowd(one, 6, victim, connect=lambda n: wire.Client(one.port).login()) as crowd:
             for n in range(4):
                 group.start(canceller, n, stop)
-            crowd.go_on(100)
+            for _ in range(amount(1, 100)):
+                crowd.go_on(100)
             stop.set()
     assert hit[0] > 0, "no cancel ever hit anything, the test is void"
 
@@ -197,7 +198,7 @@ def test_b5_many_cancels_leave_nothing_behind(pg, pgroute):
                 assert client.ready().sqlstates in ([], ["57014"])
             client.terminate()
 
-    with pg.counting("app") as backends, proc.Threads() as group:
+    with pg.counting("app") as backends, proc.Threads(timeout=amount(120, 3600)) as group:
         for n in range(12):
             group.start(body, n)
     assert backends.highest <= 4

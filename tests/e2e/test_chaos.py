@@ -1,5 +1,5 @@
 """Everything at once, in random order, with a seed: whatever clients do, each gets its own answers and the pool stays whole.
-(B1 B2 B3 B7 B27 B35 B66)
+(B1 B2 B3 B7 B27 B35 B62 B66)
 
 Short in a test run; scripts/soak runs it for as long as one wants.
 """
@@ -10,6 +10,7 @@ import pytest
 
 from harness import chaos, proc, scale, wire
 from harness.marks import both_versions
+from harness.pgroute import PLAIN
 from harness.scale import amount
 from harness.wire import query
 
@@ -46,6 +47,22 @@ def test_b1_b3_clients_that_do_anything_and_vanish_anywhere(pg, pgroute):
         at_rest(one, pg, 2)
     assert backends.highest <= 2
     assert one.pids("worker") == workers
+
+
+def test_b62_b25_memory_stays_flat_whatever_clients_do(pg, pgroute):
+    """B62 B25: twice the same load; what the second half adds is noise. (Minutes each in a soak, hours with scripts/soak.)"""
+    prepare(pg)
+    one = pgroute(pg, build=PLAIN, workers=2, defaults={"pool_size": 4, "prepared_statements": 20})
+
+    def half():
+        with chaos.Chaos(one, 12, amount(1500, 150_000)):
+            pass
+        at_rest(one, pg, 4)
+        return one.memory("Private_Dirty"), sum(map(proc.open_files, one.family()))
+
+    memory, files = half()
+    memory_later, files_later = half()
+    assert memory_later < 1.1 * memory + 2_000 and files_later <= files + 4
 
 
 def strike(one, pg, dice, victims):
