@@ -189,12 +189,12 @@ skip_blank(struct pgr_lexer *lx, struct pgr_token *t)
 static unsigned
 scan_word(struct pgr_lexer *lx, struct pgr_token *t)
 {
-	uint32_t end = t->start + 1;
+	const char *word = lx->text + t->start, *p = word + 1, *end = lx->text + lx->len;
 
-	while (is_class(lx, end, PGR_CHAR_NAME))
-		end++;
-	t->word = (uint16_t)pgr_word_find(lx->text + t->start, end - t->start);
-	return finish(lx, t, PGR_TOKEN_WORD, end);
+	while (p < end && (pgr_lexer_char(*p) & PGR_CHAR_NAME) != 0)
+		p++;
+	t->word = (uint16_t)pgr_word_find(word, (size_t)(p - word));
+	return finish(lx, t, PGR_TOKEN_WORD, (uint32_t)(p - lx->text));
 }
 
 /*

@@ -142,7 +142,9 @@ look_at_name(struct pgr_reader *r)
 		return;
 	if (r->tok.kind == PGR_TOKEN_UNICODE_QUOTED && pgr_literal_has_escapes(r->text, &r->tok))
 		pgr_reader_note(r, PGR_FEATURE_ESCAPED_NAME);
-	if (is_pg_temp(r, &r->tok))
+	/* as a schema that something is made in, not as one of a search_path that ALTER or CREATE FUNCTION gives */
+	if (is_pg_temp(r, &r->tok) && (pgr_reader_peek(r).kind == '.' || pgr_token_is(&r->prev, PGR_WORD_SCHEMA) ||
+					     pgr_token_is(&r->prev, PGR_WORD_INTO)))
 		pgr_reader_note(r, PGR_FEATURE_REL_PG_TEMP);
 }
 

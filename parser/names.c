@@ -175,7 +175,7 @@ pgr_name_set_add(struct pgr_name_set *set, const char *name, size_t len)
 }
 
 bool
-pgr_name_set_has(const struct pgr_name_set *set, const char *word, size_t len)
+pgr_name_set_look(const struct pgr_name_set *set, const char *word, size_t len)
 {
 	unsigned at[2];
 

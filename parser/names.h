@@ -57,7 +57,16 @@ struct pgr_name_set {
 void pgr_name_set_add(struct pgr_name_set *set, const char *name, size_t len);
 
 /* May this word be in the set? A run of letters, digits and underscores; of an identifier with others in it, any run. */
-bool pgr_name_set_has(const struct pgr_name_set *set, const char *word, size_t len);
+bool pgr_name_set_look(const struct pgr_name_set *set, const char *word, size_t len);
+
+static inline bool
+pgr_name_set_has(const struct pgr_name_set *set, const char *word, size_t len)
+{
+	bool other_length = len < 64 && (set->lengths >> len & 1) == 0;
+
+	/* most words are of a length that no name has */
+	return (!other_length || set->high || set->everything) && pgr_name_set_look(set, word, len);
+}
 
 #define PGR_CHAR_RUN (PGR_CHAR_LETTER | PGR_CHAR_DIGIT)
 

@@ -8,6 +8,8 @@
  */
 #include "parser/screen.h"
 
+#include <endian.h>
+
 #include "base/rc.h"
 #include "parser/feature.h"
 
@@ -15,38 +17,83 @@
 #include <emmintrin.h>
 #endif
 
-#define BLOCK 16u /* bytes of which the places are found at once */
+#define BLOCK 16 /* bytes that are looked at together */
 
 /* Four bytes with bit 5 set, of which the last two are looked for and the others compared; 0 is any byte. */
 struct gram {
 	char c[4];
+	char third[BLOCK];
+	char fourth[BLOCK];
 };
 
-static const struct gram gram_into = {{'i', 'n', 't', 'o'}};
-static const struct gram gram_settings = {{'p', 'g', '_' | 0x20, 's'}};
-static const struct gram gram_unicode = {{0, 'u', '&', '"'}};
+#define EACH(c) {c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c}
+#define GRAM(a, b, c, d) {{a, b, c, d}, EACH(c), EACH(d)}
+
+static const struct gram gram_into = GRAM('i', 'n', 't', 'o');
+static const struct gram gram_settings = GRAM('p', 'g', '_' | 0x20, 's');
+static const struct gram gram_unicode = GRAM(0, 'u', '&', '"');
+static const struct gram gram_none = GRAM(0, 0, 1, 1);
 
 #if defined(__SSE2__) && !defined(PGR_SCREEN_PORTABLE)
 
+static inline __m128i
+load(const char *p)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
 /* Bit n: p[n] is a parenthesis, a semicolon, or the third letter of the gram before the fourth. Reads BLOCK + 1 bytes. */
 static inline unsigned
-places(const char *p, const struct gram *gram)
+places_at(const char *p, const struct gram *gram)
 {
 	const __m128i fold = _mm_set1_epi8(0x20);
-	__m128i here = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i next = _mm_loadu_si128((const __m128i *)(const void *)(p + 1));
-	__m128i third = _mm_cmpeq_epi8(_mm_or_si128(here, fold), _mm_set1_epi8(gram->c[2]));
-	__m128i fourth = _mm_cmpeq_epi8(_mm_or_si128(next, fold), _mm_set1_epi8(gram->c[3]));
+	__m128i here = load(p), next = load(p + 1);
+	__m128i third = _mm_cmpeq_epi8(_mm_or_si128(here, fold), load(gram->third));
+	__m128i fourth = _mm_cmpeq_epi8(_mm_or_si128(next, fold), load(gram->fourth));
 	__m128i sign = _mm_or_si128(
 		_mm_cmpeq_epi8(here, _mm_set1_epi8('(')), _mm_cmpeq_epi8(here, _mm_set1_epi8(';')));
 
 	return (unsigned)_mm_movemask_epi8(_mm_or_si128(sign, _mm_and_si128(third, fourth)));
 }
 
+static inline __m128i
+between(__m128i v, char first, char last)
+{
+	return _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8((char)(first - 1))),
+		_mm_cmpgt_epi8(_mm_set1_epi8((char)(last + 1)), v));
+}
+
+/* Bit n: p[n] is a letter, a digit or an underscore; high: above 127; sign: an ampersand. Reads BLOCK bytes. */
+static inline unsigned
+runs_at(const char *p, unsigned *ret_high, unsigned *ret_sign)
+{
+	__m128i here = load(p);
+	__m128i letter = between(_mm_or_si128(here, _mm_set1_epi8(0x20)), 'a', 'z');
+	__m128i other = _mm_or_si128(between(here, '0', '9'), _mm_cmpeq_epi8(here, _mm_set1_epi8('_')));
+
+	*ret_high = (unsigned)_mm_movemask_epi8(here);
+	*ret_sign = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(here, _mm_set1_epi8('&')));
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) | *ret_high;
+}
+
 #else
 
 static inline unsigned
-places(const char *p, const struct gram *gram)
+runs_at(const char *p, unsigned *ret_high, unsigned *ret_sign)
+{
+	unsigned runs = 0;
+
+	*ret_high = *ret_sign = 0;
+	for (unsigned i = 0; i < BLOCK; i++) {
+		runs |= (unsigned)((pgr_lexer_char(p[i]) & PGR_CHAR_RUN) != 0) << i;
+		*ret_high |= (unsigned)((unsigned char)p[i] > 127) << i;
+		*ret_sign |= (unsigned)(p[i] == '&') << i;
+	}
+	return runs;
+}
+
+static inline unsigned
+places_at(const char *p, const struct gram *gram)
 {
 	unsigned mask = 0;
 
@@ -157,7 +204,7 @@ is_safe_place(const char *text, size_t len, size_t at, const struct gram *gram)
 static inline bool
 is_safe_block(const char *text, size_t len, size_t from, const struct gram *gram)
 {
-	for (unsigned mask = places(text + from, gram); PGR_UNLIKELY(mask != 0); mask &= mask - 1)
+	for (unsigned mask = places_at(text + from, gram); PGR_UNLIKELY(mask != 0); mask &= mask - 1)
 		if (!is_safe_place(text, len, from + (unsigned)__builtin_ctz(mask), gram))
 			return false;
 	return true;
@@ -188,20 +235,62 @@ is_safe_text(const char *text, size_t from, size_t len, const struct gram *gram)
 	return is_safe_block(text, len, len - BLOCK - 1, gram) && text[len - 1] != '(';
 }
 
-/* Each run of letters, digits and underscores; no name hidden by Unicode escapes. */
+/* Does one of the marked places, counted from `at`, begin what is left of U&" behind its letter? */
+static bool
+has_unicode_name(const char *text, size_t len, size_t at, unsigned signs)
+{
+	for (; signs != 0; signs &= signs - 1) {
+		size_t next = at + (unsigned)__builtin_ctz(signs) + 1;
+
+		if (next < len && text[next] == '"')
+			return true;
+	}
+	return false;
+}
+
+/* The walk over the runs of a text: one that has begun and not ended goes on in the next block. */
+struct walk {
+	const struct pgr_name_set *unsafe;
+	const char *text;
+	size_t start; /* of the last run */
+	bool inside;
+};
+
+/* A block of at most BLOCK bytes at `at`; bit n of runs: byte n belongs to a run. False: a run is in the set. */
+static inline bool
+walk_block(struct walk *w, size_t at, unsigned runs)
+{
+	unsigned changes = runs ^ (runs << 1 | w->inside);
+
+	for (changes &= (1u << BLOCK) - 1; changes != 0; changes &= changes - 1) {
+		size_t here = at + (unsigned)__builtin_ctz(changes);
+
+		if (w->inside && pgr_name_set_has(w->unsafe, w->text + w->start, here - w->start))
+			return false;
+		w->start = here;
+		w->inside = !w->inside;
+	}
+	return true;
+}
+
+/* No run of letters, digits and underscores is in the set, and no name is hidden by Unicode escapes. */
 static bool
 has_none_of(const char *text, size_t len, const struct pgr_name_set *unsafe)
 {
-	for (size_t at = 0; at < len;) {
-		size_t start = at;
+	struct walk w = {.unsafe = unsafe, .text = text};
+	char last[BLOCK] = {0};
 
-		while (at < len && (pgr_lexer_char(text[at]) & PGR_CHAR_RUN) != 0)
-			at++;
-		if (at > start && pgr_name_set_has(unsafe, text + start, at - start))
+	for (size_t at = 0; at < len; at += BLOCK) {
+		const char *p = text + at;
+		unsigned runs, high, signs;
+
+		if (len - at < BLOCK)
+			p = memcpy(last, text + at, len - at);
+		runs = runs_at(p, &high, &signs);
+		if ((high != 0 && unsafe->high) || has_unicode_name(text, len, at, signs) || !walk_block(&w, at, runs))
 			return false;
-		at++;
 	}
-	return is_safe_text(text, 0, len, &gram_unicode);
+	return !w.inside || !pgr_name_set_has(unsafe, text + w.start, len - w.start);
 }
 
 enum query {
@@ -212,6 +301,13 @@ enum query {
 	QUERY_OTHER,
 };
 
+static const struct gram *const grams[] = {
+	[QUERY_SELECT] = &gram_into,
+	[QUERY_UPDATE] = &gram_settings,
+	[QUERY_WITH] = &gram_into,
+	[QUERY_OTHER] = &gram_none,
+};
+
 #define LETTERS(a, b, c, d, e, f)                                                                    \
 	((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24 |                \
 		(uint64_t)(e) << 32 | (uint64_t)(f) << 40)
@@ -220,13 +316,12 @@ enum query {
 static enum query
 query_at(const char *text, size_t at, size_t len, unsigned *ret_len)
 {
-	uint64_t word = 0;
+	uint64_t word;
 
-	if (len - at < 7)
+	if (len - at < sizeof(word))
 		return QUERY_NONE;
-	for (unsigned i = 0; i < 6; i++)
-		word |= (uint64_t)(unsigned char)text[at + i] << 8 * i;
-	word |= PGR_WORD_FOLD >> 16;
+	memcpy(&word, text + at, sizeof(word));
+	word = (le64toh(word) | PGR_WORD_FOLD) & UINT64_C(0xffffffffffff);
 	*ret_len = 6;
 	if (word == LETTERS('s', 'e', 'l', 'e', 'c', 't'))
 		return QUERY_SELECT;
@@ -256,7 +351,7 @@ pgr_screen_clean(const char *text, size_t len, const struct pgr_name_set *unsafe
 		return false;
 	at += word_len;
 	/* SELECT INTO may make a temporary table, UPDATE pg_settings a setting; WITH may be in front of both */
-	if (!is_safe_text(text, at, len, query == QUERY_UPDATE ? &gram_settings : &gram_into))
+	if (!is_safe_text(text, at, len, grams[query]))
 		return false;
 	if (query == QUERY_WITH && !is_safe_text(text, at, len, &gram_settings))
 		return false;

@@ -49,6 +49,7 @@ START_TEST(test_parser_word_feature_of_statements_and_functions)
 	ck_assert_uint_eq(pgr_word_feature(PGR_WORD_START), PGR_FEATURE_BEGIN);
 	ck_assert_uint_eq(pgr_word_feature(PGR_WORD_END), PGR_FEATURE_COMMIT);
 	ck_assert_uint_eq(pgr_word_feature(PGR_WORD_DISCARD), PGR_FEATURE_DISCARD_ALL);
+	ck_assert_uint_eq(pgr_word_feature(PGR_WORD_PREPARE), PGR_FEATURE_PREPARE);
 	ck_assert_uint_eq(pgr_word_feature(PGR_WORD_FN_SETSEED), PGR_FEATURE_FN_SETSEED);
 	ck_assert_uint_eq(pgr_word_feature(PGR_WORD_REL_PG_TEMP), PGR_FEATURE_REL_PG_TEMP);
 	ck_assert_uint_eq(pgr_word_feature(PGR_WORD_WHERE), PGR_FEATURE_NONE);
