@@ -1,9 +1,11 @@
 /*
- * Bodies of functions and of DO, and the texts that they put together and execute. Part of the reader, see reader.h.
+ * Bodies of functions and of DO, and the texts that they put together and execute. Part of the
+ * reader, see reader.h.
  *
- * A body is read with the same tokens as a text, but a statement may begin behind BEGIN, THEN, ELSE, LOOP, a label and a
- * semicolon, and each string in it is read as a body once more: it may be what EXECUTE runs. Texts that cannot be read
- * (too long, too deep, with quotes that do not end) are searched for the words alone.
+ * A body is read with the same tokens as a text, but a statement may begin behind BEGIN, THEN,
+ * ELSE, LOOP, a label and a semicolon, and each string in it is read as a body once more: it may be
+ * what EXECUTE runs. Texts that cannot be read (too long, too deep, with quotes that do not end)
+ * are searched for the words alone.
  */
 #include "parser/literal.h"
 #include "parser/reader.h"
@@ -49,8 +51,8 @@ mentions(const char *p, size_t len)
 }
 
 /*
- * What a SET at the beginning of a statement is. In a body the word can also begin a sentence, so it must go on as SET does, or
- * break off, as texts that are put together do.
+ * What a SET at the beginning of a statement is. In a body the word can also begin a sentence, so
+ * it must go on as SET does, or break off, as texts that are put together do.
  */
 static enum pgr_feature
 set_feature(const struct pgr_reader *r)
@@ -124,7 +126,8 @@ static void
 end_statement(struct pgr_reader *r)
 {
 	if (r->temp)
-		pgr_reader_note(r, r->temp_drop ? PGR_FEATURE_CREATE_TEMP_DROP : PGR_FEATURE_CREATE_TEMP);
+		pgr_reader_note(
+			r, r->temp_drop ? PGR_FEATURE_CREATE_TEMP_DROP : PGR_FEATURE_CREATE_TEMP);
 	r->temp = r->temp_drop = r->into = r->target = false;
 	r->depth = 0;
 }
@@ -150,7 +153,8 @@ read_body(const char *body, size_t len, unsigned nesting)
 		pgr_reader_note(&r, PGR_FEATURE_TEXT_PARAMETER);
 	if (r.tok.kind == PGR_TOKEN_ERROR && facts.reason == PGR_FEATURE_UNKNOWN)
 		return mentions(body, len) ? PGR_FEATURE_MENTIONED : PGR_FEATURE_NONE;
-	return facts.treatment != PGR_TREATMENT_SAFE ? (enum pgr_feature)facts.reason : PGR_FEATURE_NONE;
+	return facts.treatment != PGR_TREATMENT_SAFE ? (enum pgr_feature)facts.reason
+						     : PGR_FEATURE_NONE;
 }
 
 enum pgr_feature
@@ -161,9 +165,13 @@ pgr_session_read_body(const char *body, size_t len, bool sql_like)
 	return mentions(body, len) ? PGR_FEATURE_MENTIONED : PGR_FEATURE_NONE;
 }
 
-/* The string as a text of its own; *ret_text is in buf or in the text itself. False: it cannot be read. */
+/*
+ * The string as a text of its own; *ret_text is in buf or in the text itself. False: it cannot be
+ * read.
+ */
 static bool
-string_text(struct pgr_reader *r, const struct pgr_token *t, char *buf, const char **ret_text, size_t *ret_len)
+string_text(struct pgr_reader *r, const struct pgr_token *t, char *buf, const char **ret_text,
+	size_t *ret_len)
 {
 	struct pgr_out out;
 	uint32_t start, end;

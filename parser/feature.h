@@ -1,6 +1,6 @@
 /*
- * The rows of features.def: what a text can hold that matters to the session behind it, how pgroute treats
- * that, and the words for it.
+ * The rows of features.def: what a text can hold that matters to the session behind it, how pgroute
+ * treats that, and the words for it.
  */
 #ifndef PGR_PARSER_FEATURE_H
 #define PGR_PARSER_FEATURE_H

@@ -1,10 +1,11 @@
 /*
- * The lexer; the rules are those of PostgreSQL's src/backend/parser/scan.l, told again as straight code.
- * Used by everything in this folder that reads SQL. tests/unit/test_lexer.c compares it token by token with
- * PostgreSQL's own scanner; whoever changes a rule here changes it because that test says so.
+ * The lexer; the rules are those of PostgreSQL's src/backend/parser/scan.l, told again as straight
+ * code. Used by everything in this folder that reads SQL. tests/unit/test_lexer.c compares it token
+ * by token with PostgreSQL's own scanner; whoever changes a rule here changes it because that test
+ * says so.
  *
- * Must stay true: text[pos] is read only after pos < len was seen; each byte is looked at a bounded number
- * of times; after an error pos is at the end.
+ * Must stay true: text[pos] is read only after pos < len was seen; each byte is looked at a bounded
+ * number of times; after an error pos is at the end.
  */
 #include "parser/lexer.h"
 
@@ -61,9 +62,9 @@ const uint8_t pgr_lexer_chars[256] = {
 
 /* How the inside of a quoted token is read. */
 enum inside {
-	INSIDE_RAW,      /* the first quote ends it */
-	INSIDE_DOUBLED,  /* two quotes are one */
-	INSIDE_ESCAPED,  /* and so are a backslash and a quote */
+	INSIDE_RAW,     /* the first quote ends it */
+	INSIDE_DOUBLED, /* two quotes are one */
+	INSIDE_ESCAPED, /* and so are a backslash and a quote */
 };
 
 void
@@ -198,8 +199,8 @@ scan_word(struct pgr_lexer *lx, struct pgr_token *t)
 }
 
 /*
- * A string goes on behind its closing quote when white space with at least one line end follows, comments of
- * one line included, and then a quote. Where the inside continues, or 0.
+ * A string goes on behind its closing quote when white space with at least one line end follows,
+ * comments of one line included, and then a quote. Where the inside continues, or 0.
  */
 static uint32_t
 continuation(const struct pgr_lexer *lx, uint32_t pos)
@@ -259,7 +260,10 @@ is_unicode_escape(const struct pgr_lexer *lx, uint32_t pos)
 	return is_char(lx, pos, '\\') && is_letter(lx, pos + 1, 'u');
 }
 
-/* The Unicode escape at *pos and, of a surrogate pair, its second half; *pos: behind it, or what is wrong. */
+/*
+ * The Unicode escape at *pos and, of a surrogate pair, its second half; *pos: behind it, or what is
+ * wrong.
+ */
 static enum pgr_lexer_error
 skip_unicode_escape(const struct pgr_lexer *lx, uint32_t *pos)
 {
@@ -286,8 +290,8 @@ skip_unicode_escape(const struct pgr_lexer *lx, uint32_t *pos)
 }
 
 /*
- * To the next quote of a string with backslash escapes; *pos: at the quote, at the end, or at the escape that is
- * an error.
+ * To the next quote of a string with backslash escapes; *pos: at the quote, at the end, or at the
+ * escape that is an error.
  */
 static enum pgr_lexer_error
 skip_escaped(const struct pgr_lexer *lx, uint32_t *pos)
@@ -310,7 +314,8 @@ skip_escaped(const struct pgr_lexer *lx, uint32_t *pos)
 
 /* A token between single quotes; pos: behind the opening one. */
 static unsigned
-scan_string(struct pgr_lexer *lx, struct pgr_token *t, unsigned kind, enum inside inside, uint32_t pos)
+scan_string(
+	struct pgr_lexer *lx, struct pgr_token *t, unsigned kind, enum inside inside, uint32_t pos)
 {
 	for (;;) {
 		uint32_t again;
@@ -325,7 +330,7 @@ scan_string(struct pgr_lexer *lx, struct pgr_token *t, unsigned kind, enum insid
 		}
 		if (pos >= lx->len)
 			return fail(lx, t,
-				kind == PGR_TOKEN_BITS		? PGR_LEXER_BITS
+				kind == PGR_TOKEN_BITS          ? PGR_LEXER_BITS
 					: kind == PGR_TOKEN_HEX ? PGR_LEXER_HEX
 								: PGR_LEXER_STRING,
 				t->start);
@@ -424,8 +429,8 @@ scan_param(struct pgr_lexer *lx, struct pgr_token *t)
 }
 
 /*
- * $tag$ ... $tag$, or a lone dollar sign. Tags hold no dollar sign but at their ends, so what was compared with the tag
- * in vain is not compared again: linear.
+ * $tag$ ... $tag$, or a lone dollar sign. Tags hold no dollar sign but at their ends, so what was
+ * compared with the tag in vain is not compared again: linear.
  */
 static unsigned
 scan_dollar(struct pgr_lexer *lx, struct pgr_token *t)
@@ -470,7 +475,8 @@ skip_digits(const struct pgr_lexer *lx, uint32_t pos, unsigned class)
 
 /* The kind of an integer whose digits end at `end`; its value, when it is an INTEGER. */
 static unsigned
-scan_integer(struct pgr_lexer *lx, struct pgr_token *t, uint32_t digits, uint32_t end, unsigned base)
+scan_integer(
+	struct pgr_lexer *lx, struct pgr_token *t, uint32_t digits, uint32_t end, unsigned base)
 {
 	uint64_t value = 0;
 
@@ -478,7 +484,8 @@ scan_integer(struct pgr_lexer *lx, struct pgr_token *t, uint32_t digits, uint32_
 		char c = lx->text[pos];
 
 		if (c != '_')
-			value = value * base + (uint64_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+			value = value * base +
+				(uint64_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
 	}
 	t->value = value <= INT32_MAX ? (uint32_t)value : 0;
 	return finish(lx, t, value <= INT32_MAX ? PGR_TOKEN_INTEGER : PGR_TOKEN_FLOAT, end);
@@ -522,7 +529,10 @@ scan_based(struct pgr_lexer *lx, struct pgr_token *t, unsigned base)
 	return scan_integer(lx, t, t->start + 2, pos, base);
 }
 
-/* Do the characters before pos, from an underscore or exponent on, look like an identifier, which a dollar sign goes on with? */
+/*
+ * Do the characters before pos, from an underscore or exponent on, look like an identifier, which a
+ * dollar sign goes on with?
+ */
 static bool
 ends_like_name(const struct pgr_lexer *lx, uint32_t start, uint32_t pos)
 {
@@ -533,8 +543,8 @@ ends_like_name(const struct pgr_lexer *lx, uint32_t start, uint32_t pos)
 }
 
 /*
- * A number, from a digit or a point with a digit behind it. "1..2" is a 1 and two points; what looks like an exponent and
- * is none is junk, as every letter right behind a number is.
+ * A number, from a digit or a point with a digit behind it. "1..2" is a 1 and two points; what
+ * looks like an exponent and is none is junk, as every letter right behind a number is.
  */
 static unsigned
 scan_number(struct pgr_lexer *lx, struct pgr_token *t)
@@ -563,9 +573,11 @@ scan_number(struct pgr_lexer *lx, struct pgr_token *t)
 		integer = false;
 		pos = skip_digits(lx, digits, PGR_CHAR_DIGIT);
 	}
-	if (is_class(lx, pos, PGR_CHAR_LETTER) || (is_char(lx, pos, '$') && ends_like_name(lx, t->start, pos)))
+	if (is_class(lx, pos, PGR_CHAR_LETTER) ||
+		(is_char(lx, pos, '$') && ends_like_name(lx, t->start, pos)))
 		return fail(lx, t, PGR_LEXER_NUMBER, t->start);
-	return integer ? scan_integer(lx, t, t->start, pos, 10) : finish(lx, t, PGR_TOKEN_FLOAT, pos);
+	return integer ? scan_integer(lx, t, t->start, pos, 10)
+		       : finish(lx, t, PGR_TOKEN_FLOAT, pos);
 }
 
 /* Two characters that are a token of their own, or 0. */
@@ -583,7 +595,10 @@ pair_kind(const char *p)
 	return 0;
 }
 
-/* Where the operator characters from pos end, at a comment at the latest; whether one of them is a mark. */
+/*
+ * Where the operator characters from pos end, at a comment at the latest; whether one of them is a
+ * mark.
+ */
 static uint32_t
 operator_run(const struct pgr_lexer *lx, uint32_t pos, bool *ret_mark)
 {
@@ -594,7 +609,8 @@ operator_run(const struct pgr_lexer *lx, uint32_t pos, bool *ret_mark)
 		char c = lx->text[end];
 
 		if (end > pos &&
-			((c == '/' && is_char(lx, end + 1, '*')) || (c == '-' && is_char(lx, end + 1, '-'))))
+			((c == '/' && is_char(lx, end + 1, '*')) ||
+				(c == '-' && is_char(lx, end + 1, '-'))))
 			break;
 		seen |= pgr_lexer_char(c);
 	}
@@ -609,8 +625,9 @@ is_sign(char c)
 }
 
 /*
- * An operator of more than one character ends in + or - only if it has a mark, so that 1=-1 is read as SQL wants it. The
- * signs cut off are remembered: each is a token, and a long row of them is not looked through again for each.
+ * An operator of more than one character ends in + or - only if it has a mark, so that 1=-1 is read
+ * as SQL wants it. The signs cut off are remembered: each is a token, and a long row of them is not
+ * looked through again for each.
  */
 static unsigned
 scan_operator(struct pgr_lexer *lx, struct pgr_token *t)

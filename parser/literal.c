@@ -1,6 +1,6 @@
 /*
- * Undoes quotes and escapes. The tokens come from the lexer, so each quote and each escape is known to be whole;
- * offsets stay inside of the token.
+ * Undoes quotes and escapes. The tokens come from the lexer, so each quote and each escape is known
+ * to be whole; offsets stay inside of the token.
  */
 #include "parser/literal.h"
 
@@ -82,7 +82,9 @@ put_escape(const char *text, uint32_t *pos, uint32_t end, struct pgr_out *out)
 		put_unicode(text, pos, end, out);
 		return true;
 	}
-	if (is_octal(c) || (c == 'x' && *pos + 2 < end && (pgr_lexer_char(text[*pos + 2]) & PGR_CHAR_HEX) != 0)) {
+	if (is_octal(c) ||
+		(c == 'x' && *pos + 2 < end &&
+			(pgr_lexer_char(text[*pos + 2]) & PGR_CHAR_HEX) != 0)) {
 		*pos += c == 'x' ? 2 : 1;
 		c = (char)digits_value(text, pos, end, c == 'x' ? 2 : 3, c == 'x' ? 16 : 8);
 		pgr_out_byte(out, c);
@@ -111,7 +113,8 @@ next_part(const char *text, uint32_t pos, uint32_t end)
 }
 
 bool
-pgr_literal_string(const char *text, const struct pgr_token *t, bool standard_strings, struct pgr_out *out)
+pgr_literal_string(
+	const char *text, const struct pgr_token *t, bool standard_strings, struct pgr_out *out)
 {
 	bool escaped = !standard_strings || text[t->start] != '\'', good = true;
 	uint32_t pos = t->start + (text[t->start] == '\'' ? 1 : 2), end;
@@ -185,7 +188,8 @@ pgr_literal_has_escapes(const char *text, const struct pgr_token *t)
 }
 
 bool
-pgr_literal_dollar(const char *text, const struct pgr_token *t, uint32_t *ret_start, uint32_t *ret_end)
+pgr_literal_dollar(
+	const char *text, const struct pgr_token *t, uint32_t *ret_start, uint32_t *ret_end)
 {
 	uint32_t tag = 1;
 

@@ -1,6 +1,6 @@
 /*
- * The reader's way over the tokens, and what it sees of each, whatever the statement is: calls, temporary objects, names. Part of
- * the reader, see reader.h.
+ * The reader's way over the tokens, and what it sees of each, whatever the statement is: calls,
+ * temporary objects, names. Part of the reader, see reader.h.
  */
 #include "parser/literal.h"
 #include "parser/reader.h"
@@ -100,7 +100,8 @@ look_at_call(struct pgr_reader *r)
 			pgr_reader_note(r, row);
 	}
 	if (word != PGR_WORD_FN_SET_CONFIG &&
-		!(r->prev.end - r->prev.start == 15 && memcmp(r->text + r->prev.start, "current_setting", 15) == 0))
+		!(r->prev.end - r->prev.start == 15 &&
+			memcmp(r->text + r->prev.start, "current_setting", 15) == 0))
 		r->clauses = true;
 }
 
@@ -120,8 +121,8 @@ static void
 look_for_target(struct pgr_reader *r)
 {
 	if (pgr_token_is(&r->prev, PGR_WORD_UPDATE))
-		r->target = r->statement == PGR_FEATURE_UPDATE || r->statement == PGR_FEATURE_WITH ||
-			!is_query(r->statement);
+		r->target = r->statement == PGR_FEATURE_UPDATE ||
+			r->statement == PGR_FEATURE_WITH || !is_query(r->statement);
 	if (!r->target)
 		return;
 	if (r->tok.kind == PGR_TOKEN_UNICODE_QUOTED)
@@ -142,9 +143,13 @@ look_at_name(struct pgr_reader *r)
 		return;
 	if (r->tok.kind == PGR_TOKEN_UNICODE_QUOTED && pgr_literal_has_escapes(r->text, &r->tok))
 		pgr_reader_note(r, PGR_FEATURE_ESCAPED_NAME);
-	/* as a schema that something is made in, not as one of a search_path that ALTER or CREATE FUNCTION gives */
-	if (is_pg_temp(r, &r->tok) && (pgr_reader_peek(r).kind == '.' || pgr_token_is(&r->prev, PGR_WORD_SCHEMA) ||
-					     pgr_token_is(&r->prev, PGR_WORD_INTO)))
+	/*
+	 * as a schema that something is made in, not as one of a search_path that ALTER or CREATE
+	 * FUNCTION gives
+	 */
+	if (is_pg_temp(r, &r->tok) &&
+		(pgr_reader_peek(r).kind == '.' || pgr_token_is(&r->prev, PGR_WORD_SCHEMA) ||
+			pgr_token_is(&r->prev, PGR_WORD_INTO)))
 		pgr_reader_note(r, PGR_FEATURE_REL_PG_TEMP);
 }
 
@@ -156,8 +161,10 @@ follows_create(const struct pgr_reader *r)
 		return true;
 	if (pgr_token_is(&r->prev, PGR_WORD_REPLACE))
 		return pgr_token_is(&r->prev2, PGR_WORD_OR);
-	return (pgr_token_is(&r->prev, PGR_WORD_LOCAL) || pgr_token_is(&r->prev, PGR_WORD_GLOBAL)) &&
-		(pgr_token_is(&r->prev2, PGR_WORD_CREATE) || pgr_token_is(&r->prev2, PGR_WORD_REPLACE));
+	return (pgr_token_is(&r->prev, PGR_WORD_LOCAL) ||
+		       pgr_token_is(&r->prev, PGR_WORD_GLOBAL)) &&
+		(pgr_token_is(&r->prev2, PGR_WORD_CREATE) ||
+			pgr_token_is(&r->prev2, PGR_WORD_REPLACE));
 }
 
 static void
@@ -165,7 +172,8 @@ look_at_temp(struct pgr_reader *r)
 {
 	if (!is_query(r->statement) && follows_create(r))
 		r->temp = true;
-	if (r->into && (pgr_token_is(&r->prev, PGR_WORD_INTO) || pgr_token_is(&r->prev2, PGR_WORD_INTO)))
+	if (r->into &&
+		(pgr_token_is(&r->prev, PGR_WORD_INTO) || pgr_token_is(&r->prev2, PGR_WORD_INTO)))
 		pgr_reader_note(r, PGR_FEATURE_SELECT_INTO_TEMP);
 }
 
@@ -176,14 +184,16 @@ look_at_atomic(struct pgr_reader *r)
 	bool label = pgr_token_is(&r->prev, PGR_WORD_AS) || r->prev.kind == '.';
 
 	if (r->atomic == 0) {
-		r->atomic = r->tok.word == PGR_WORD_ATOMIC && pgr_token_is(&r->prev, PGR_WORD_BEGIN);
+		r->atomic =
+			r->tok.word == PGR_WORD_ATOMIC && pgr_token_is(&r->prev, PGR_WORD_BEGIN);
 		r->atomic_seen = r->atomic_seen || r->atomic != 0;
 	} else if (r->tok.word == PGR_WORD_CASE && !label) {
 		r->atomic++;
 	} else if (r->tok.word == PGR_WORD_END && !label) {
 		r->atomic--;
 	} else if (r->prev.kind == ';' &&
-		pgr_features[pgr_word_feature((enum pgr_word)r->tok.word)].treatment != PGR_TREATMENT_SAFE) {
+		pgr_features[pgr_word_feature((enum pgr_word)r->tok.word)].treatment !=
+			PGR_TREATMENT_SAFE) {
 		pgr_reader_note(r, PGR_FEATURE_UNKNOWN);
 	}
 }
@@ -195,10 +205,13 @@ look_at_execute(struct pgr_reader *r)
 	struct pgr_token name = pgr_reader_peek(r);
 	struct pgr_step *step;
 
-	if (r->body || (r->statement != PGR_FEATURE_EXPLAIN && r->statement != PGR_FEATURE_CREATE) ||
+	if (r->body ||
+		(r->statement != PGR_FEATURE_EXPLAIN && r->statement != PGR_FEATURE_CREATE) ||
 		!pgr_token_is_name(&name) ||
-		!(pgr_token_is(&r->prev, PGR_WORD_AS) || pgr_token_is(&r->prev, PGR_WORD_EXPLAIN) || pgr_token_is(&r->prev, PGR_WORD_ANALYZE) ||
-			pgr_token_is(&r->prev, PGR_WORD_ANALYSE) || pgr_token_is(&r->prev, PGR_WORD_VERBOSE) || r->prev.kind == ')'))
+		!(pgr_token_is(&r->prev, PGR_WORD_AS) || pgr_token_is(&r->prev, PGR_WORD_EXPLAIN) ||
+			pgr_token_is(&r->prev, PGR_WORD_ANALYZE) ||
+			pgr_token_is(&r->prev, PGR_WORD_ANALYSE) ||
+			pgr_token_is(&r->prev, PGR_WORD_VERBOSE) || r->prev.kind == ')'))
 		return;
 	step = pgr_reader_step(r, PGR_FEATURE_EXECUTE);
 	step->flags = PGR_STEP_NESTED;
@@ -214,24 +227,29 @@ look_at_word(struct pgr_reader *r)
 		look_at_temp(r);
 		break;
 	case PGR_WORD_INTO:
-		/* of the queries only these two may have it, but for the INTO of INSERT and MERGE */
-		if (!pgr_token_is(&r->prev, PGR_WORD_INSERT) && !pgr_token_is(&r->prev, PGR_WORD_MERGE))
+		/* of the queries only these two may have it, but for the INTO of INSERT and MERGE
+		 */
+		if (!pgr_token_is(&r->prev, PGR_WORD_INSERT) &&
+			!pgr_token_is(&r->prev, PGR_WORD_MERGE))
 			r->into = r->into || r->statement == PGR_FEATURE_SELECT ||
 				r->statement == PGR_FEATURE_WITH || !is_query(r->statement);
 		break;
 	case PGR_WORD_DROP:
-		if (r->depth == 0 && pgr_token_is(&r->prev, PGR_WORD_COMMIT) && pgr_token_is(&r->prev2, PGR_WORD_ON))
+		if (r->depth == 0 && pgr_token_is(&r->prev, PGR_WORD_COMMIT) &&
+			pgr_token_is(&r->prev2, PGR_WORD_ON))
 			r->temp_drop = true;
 		break;
 	case PGR_WORD_HOLD:
-		if ((r->statement == PGR_FEATURE_DECLARE || r->body) && pgr_token_is(&r->prev, PGR_WORD_WITH))
+		if ((r->statement == PGR_FEATURE_DECLARE || r->body) &&
+			pgr_token_is(&r->prev, PGR_WORD_WITH))
 			pgr_reader_note(r, PGR_FEATURE_DECLARE_HOLD);
 		break;
 	case PGR_WORD_EXECUTE:
 		look_at_execute(r);
 		break;
 	case PGR_WORD_UESCAPE:
-		if (r->prev.kind == PGR_TOKEN_UNICODE_QUOTED && (r->into || !is_query(r->statement)))
+		if (r->prev.kind == PGR_TOKEN_UNICODE_QUOTED &&
+			(r->into || !is_query(r->statement)))
 			pgr_reader_note(r, PGR_FEATURE_ESCAPED_NAME);
 		break;
 	case PGR_WORD_FROM:
@@ -272,7 +290,8 @@ begins_statement(const struct pgr_reader *r)
 		break;
 	}
 	if (r->prev.kind == PGR_TOKEN_WORD)
-		return r->prev.end - r->prev.start == 4 && pgr_word_ends(r->text + r->prev.start, 4).first ==
+		return r->prev.end - r->prev.start == 4 &&
+			pgr_word_ends(r->text + r->prev.start, 4).first ==
 			pgr_word_ends("loop", 4).first;
 	return r->prev.kind == ';' || r->prev.kind == PGR_TOKEN_END ||
 		(r->prev.kind == PGR_TOKEN_OPERATOR && r->text[r->prev.start] == '>');
@@ -288,7 +307,8 @@ look(struct pgr_reader *r)
 	case '(':
 		if (pgr_token_is_name(&r->prev))
 			look_at_call(r);
-		else if (r->prev.kind == PGR_TOKEN_STRING && pgr_token_is(&r->prev2, PGR_WORD_UESCAPE))
+		else if (r->prev.kind == PGR_TOKEN_STRING &&
+			pgr_token_is(&r->prev2, PGR_WORD_UESCAPE))
 			pgr_reader_note(r, PGR_FEATURE_ESCAPED_NAME);
 		r->depth++;
 		break;

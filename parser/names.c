@@ -33,9 +33,9 @@ enter_body(struct pgr_names *it, const struct pgr_token *t)
 static bool
 ends_from(unsigned word)
 {
-	return word == PGR_WORD_WHERE || word == PGR_WORD_GROUP || word == PGR_WORD_ORDER || word == PGR_WORD_SET ||
-		word == PGR_WORD_HAVING || word == PGR_WORD_LIMIT || word == PGR_WORD_SELECT ||
-		word == PGR_WORD_VALUES;
+	return word == PGR_WORD_WHERE || word == PGR_WORD_GROUP || word == PGR_WORD_ORDER ||
+		word == PGR_WORD_SET || word == PGR_WORD_HAVING || word == PGR_WORD_LIMIT ||
+		word == PGR_WORD_SELECT || word == PGR_WORD_VALUES;
 }
 
 /* Past the token ahead. */
@@ -98,7 +98,8 @@ before_relation(const struct pgr_names *it)
 	case PGR_WORD_VIEW:
 		return true;
 	default:
-		return it->prev.kind == ',' && (it->from >> (it->depth < 63 ? it->depth : 63) & 1) != 0;
+		return it->prev.kind == ',' &&
+			(it->from >> (it->depth < 63 ? it->depth : 63) & 1) != 0;
 	}
 }
 
@@ -124,7 +125,7 @@ pgr_names_next(struct pgr_names *it, struct pgr_name *ret)
 			step(it);
 		}
 		ret->role = it->ahead.kind == '(' ? PGR_NAME_CALLED
-			: relation		  ? PGR_NAME_RELATION
+			: relation                ? PGR_NAME_RELATION
 						  : PGR_NAME_OTHER;
 		return true;
 	}

@@ -1,8 +1,9 @@
 /*
  * The reader of facts, as session.c, session_set.c and body.c see it; nobody else includes this.
  *
- * A current token, the two before it, and what is known of the statement so far. Each token passes pgr_reader_next(),
- * which looks at it whatever the statement is: so nothing hides in a select list or a subquery.
+ * A current token, the two before it, and what is known of the statement so far. Each token passes
+ * pgr_reader_next(), which looks at it whatever the statement is: so nothing hides in a select list
+ * or a subquery.
  */
 #ifndef PGR_PARSER_READER_H
 #define PGR_PARSER_READER_H
@@ -15,23 +16,23 @@ struct pgr_reader {
 	const char *text;
 	struct pgr_facts *facts;
 	const struct pgr_name_set *unsafe;
-	uint32_t depth;    /* of parentheses */
-	uint32_t atomic;   /* of CASE in the body of a function that is no string */
-	uint8_t nesting;   /* of texts in texts: bodies and what they execute */
-	bool body;         /* of a function or DO: statements begin in its midst too */
+	uint32_t depth;  /* of parentheses */
+	uint32_t atomic; /* of CASE in the body of a function that is no string */
+	uint8_t nesting; /* of texts in texts: bodies and what they execute */
+	bool body;       /* of a function or DO: statements begin in its midst too */
 	bool atomic_seen;
 	/* of the statement */
 	enum pgr_feature statement;
 	uint32_t begin;
-	uint32_t item;     /* behind the SELECT or comma before the item of its list */
+	uint32_t item; /* behind the SELECT or comma before the item of its list */
 	uint16_t first_step;
-	bool routine;      /* CREATE FUNCTION or PROCEDURE */
-	bool temp;         /* CREATE TEMP */
-	bool temp_drop;    /* ON COMMIT DROP */
-	bool into;         /* SELECT INTO */
-	bool target;       /* after UPDATE, before its relation has ended */
-	bool clauses;      /* a SELECT of more than a list, or that calls others than set_config() */
-	bool runs_text;    /* a function that runs a text */
+	bool routine;   /* CREATE FUNCTION or PROCEDURE */
+	bool temp;      /* CREATE TEMP */
+	bool temp_drop; /* ON COMMIT DROP */
+	bool into;      /* SELECT INTO */
+	bool target;    /* after UPDATE, before its relation has ended */
+	bool clauses;   /* a SELECT of more than a list, or that calls others than set_config() */
+	bool runs_text; /* a function that runs a text */
 	bool params;
 	struct pgr_step nowhere; /* what does not fit into the facts */
 };

@@ -1,5 +1,6 @@
 /*
- * docs/SESSION.md, from features.def. Called by reference_main.c; a test compares docs/SESSION.md with what comes out.
+ * docs/SESSION.md, from features.def. Called by reference_main.c; a test compares docs/SESSION.md
+ * with what comes out.
  */
 #include "parser/reference.h"
 
@@ -10,12 +11,16 @@ static const struct {
 	const char *title;
 	const char *intro;
 } parts[] = {
-	{PGR_FEATURE_KIND_STATEMENT, "Statements", "Wherever they stand: in a text of several statements, behind comments."},
+	{PGR_FEATURE_KIND_STATEMENT, "Statements",
+		"Wherever they stand: in a text of several statements, behind comments."},
 	{PGR_FEATURE_KIND_FUNCTION, "Functions",
-		"Wherever they are called, and whatever schema is named in front. A function that is not listed is judged "
-		"by the catalog: by the words in its body, or as a function in C by its volatility."},
+		"Wherever they are called, and whatever schema is named in front. A function that "
+		"is not listed is judged "
+		"by the catalog: by the words in its body, or as a function in C by its "
+		"volatility."},
 	{PGR_FEATURE_KIND_RELATION, "Relations and schemas",
-		"A relation that is not listed is as bad as the worst function that its triggers, defaults, views and "
+		"A relation that is not listed is as bad as the worst function that its triggers, "
+		"defaults, views and "
 		"policies call."},
 	{PGR_FEATURE_KIND_SETTING, "Settings", "When they are SET, by whatever way."},
 	{PGR_FEATURE_KIND_TEXT, "Else", "What is no single statement or name."},
@@ -24,16 +29,22 @@ static const struct {
 static const char head[] =
 	"# What sessions leave behind\n\n"
 	"<!-- Generated from parser/features.def by parser/reference_main.c; do not edit. -->\n\n"
-	"In transaction mode a server connection serves many clients. What a client's SQL leaves behind in the session of a server\n"
-	"connection must not be seen by the next client, and must not be lost to this one. pgroute reads each text and knows of\n"
+	"In transaction mode a server connection serves many clients. What a client's SQL leaves "
+	"behind in the session of a server\n"
+	"connection must not be seen by the next client, and must not be lost to this one. pgroute "
+	"reads each text and knows of\n"
 	"everything in it what to do:\n\n"
 	"| | |\n|---|---|\n"
 	"| safe | nothing that the next client could see |\n"
-	"| track | pgroute knows the effect and gives it to whichever server connection comes next |\n"
-	"| pin | stays with the server connection, so the client keeps that connection, with the reason in SHOW CLIENTS; "
+	"| track | pgroute knows the effect and gives it to whichever server connection comes next "
+	"|\n"
+	"| pin | stays with the server connection, so the client keeps that connection, with the "
+	"reason in SHOW CLIENTS; "
 	"`on_session_feature` may say otherwise |\n\n"
-	"What cannot be seen: SQL that a function puts together at run time without any of these words standing in it; what a "
-	"function\nin C does (unless it is known); relations and functions that are named only in strings or parameters.\n";
+	"What cannot be seen: SQL that a function puts together at run time without any of these "
+	"words standing in it; what a "
+	"function\nin C does (unless it is known); relations and functions that are named only in "
+	"strings or parameters.\n";
 
 static void
 write_text(FILE *out, const char *text)
@@ -47,7 +58,8 @@ pgr_reference_write(FILE *out)
 {
 	fputs(head, out);
 	for (size_t part = 0; part < sizeof(parts) / sizeof(parts[0]); part++) {
-		fprintf(out, "\n## %s\n\n%s\n\n| what | | why |\n|---|---|---|\n", parts[part].title, parts[part].intro);
+		fprintf(out, "\n## %s\n\n%s\n\n| what | | why |\n|---|---|---|\n",
+			parts[part].title, parts[part].intro);
 		for (unsigned i = 1; i < PGR_FEATURE_COUNT; i++) {
 			const struct pgr_feature_row *row = &pgr_features[i];
 
@@ -55,7 +67,8 @@ pgr_reference_write(FILE *out)
 				continue;
 			fputs("| `", out);
 			write_text(out, row->name);
-			fprintf(out, "` | %s | ", pgr_feature_treatment_name((enum pgr_treatment)row->treatment));
+			fprintf(out, "` | %s | ",
+				pgr_feature_treatment_name((enum pgr_treatment)row->treatment));
 			write_text(out, row->reason);
 			fputs(" |\n", out);
 		}

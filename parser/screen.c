@@ -1,8 +1,10 @@
 /*
- * The screen; see the header and README.md. Called by worker/ for every text that it has not seen before.
+ * The screen; see the header and README.md. Called by worker/ for every text that it has not seen
+ * before.
  *
- * Quotes and comments are not told apart here: bytes between quotes are looked at as if they were code, which only makes the
- * answer "read it" come more often. What must be seen is what PostgreSQL could take for code, however it is quoted.
+ * Quotes and comments are not told apart here: bytes between quotes are looked at as if they were
+ * code, which only makes the answer "read it" come more often. What must be seen is what PostgreSQL
+ * could take for code, however it is quoted.
  *
  * PGR_SCREEN_PORTABLE compiles the version without SSE2 where there is SSE2, for tests.
  */
@@ -19,15 +21,24 @@
 
 #define BLOCK 16 /* bytes that are looked at together */
 
-/* Four bytes with bit 5 set, of which the last two are looked for and the others compared; 0 is any byte. */
+/*
+ * Four bytes with bit 5 set, of which the last two are looked for and the others compared; 0 is any
+ * byte.
+ */
 struct gram {
 	char c[4];
 	char third[BLOCK];
 	char fourth[BLOCK];
 };
 
-#define EACH(c) {c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c}
-#define GRAM(a, b, c, d) {{a, b, c, d}, EACH(c), EACH(d)}
+#define EACH(c)                                                \
+	{                                                      \
+		c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c \
+	}
+#define GRAM(a, b, c, d)                       \
+	{                                      \
+		{a, b, c, d}, EACH(c), EACH(d) \
+	}
 
 static const struct gram gram_into = GRAM('i', 'n', 't', 'o');
 static const struct gram gram_settings = GRAM('p', 'g', '_' | 0x20, 's');
@@ -42,7 +53,10 @@ load(const char *p)
 	return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-/* Bit n: p[n] is a parenthesis, a semicolon, or the third letter of the gram before the fourth. Reads BLOCK + 1 bytes. */
+/*
+ * Bit n: p[n] is a parenthesis, a semicolon, or the third letter of the gram before the fourth.
+ * Reads BLOCK + 1 bytes.
+ */
 static inline unsigned
 places_at(const char *p, const struct gram *gram)
 {
@@ -63,13 +77,17 @@ between(__m128i v, char first, char last)
 		_mm_cmpgt_epi8(_mm_set1_epi8((char)(last + 1)), v));
 }
 
-/* Bit n: p[n] is a letter, a digit or an underscore; high: above 127; sign: an ampersand. Reads BLOCK bytes. */
+/*
+ * Bit n: p[n] is a letter, a digit or an underscore; high: above 127; sign: an ampersand. Reads
+ * BLOCK bytes.
+ */
 static inline unsigned
 runs_at(const char *p, unsigned *ret_high, unsigned *ret_sign)
 {
 	__m128i here = load(p);
 	__m128i letter = between(_mm_or_si128(here, _mm_set1_epi8(0x20)), 'a', 'z');
-	__m128i other = _mm_or_si128(between(here, '0', '9'), _mm_cmpeq_epi8(here, _mm_set1_epi8('_')));
+	__m128i other =
+		_mm_or_si128(between(here, '0', '9'), _mm_cmpeq_epi8(here, _mm_set1_epi8('_')));
 
 	*ret_high = (unsigned)_mm_movemask_epi8(here);
 	*ret_sign = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(here, _mm_set1_epi8('&')));
@@ -151,12 +169,16 @@ is_safe_quoted(const char *text, size_t end)
 {
 	size_t start = run_start(text, end - 1);
 
-	if (start == end - 1 || start < 2 || text[start - 1] != '"' || text[start - 2] == '"' || text[start - 2] == '&')
+	if (start == end - 1 || start < 2 || text[start - 1] != '"' || text[start - 2] == '"' ||
+		text[start - 2] == '&')
 		return false;
 	return is_safe_name(text + start, end - 1 - start);
 }
 
-/* Is what the parenthesis at `at` opens no call, or the call of a function that leaves nothing behind? */
+/*
+ * Is what the parenthesis at `at` opens no call, or the call of a function that leaves nothing
+ * behind?
+ */
 static bool
 is_safe_call(const char *text, size_t at)
 {
@@ -204,7 +226,8 @@ is_safe_place(const char *text, size_t len, size_t at, const struct gram *gram)
 static inline bool
 is_safe_block(const char *text, size_t len, size_t from, const struct gram *gram)
 {
-	for (unsigned mask = places_at(text + from, gram); PGR_UNLIKELY(mask != 0); mask &= mask - 1)
+	for (unsigned mask = places_at(text + from, gram); PGR_UNLIKELY(mask != 0);
+		mask &= mask - 1)
 		if (!is_safe_place(text, len, from + (unsigned)__builtin_ctz(mask), gram))
 			return false;
 	return true;
@@ -256,7 +279,10 @@ struct walk {
 	bool inside;
 };
 
-/* A block of at most BLOCK bytes at `at`; bit n of runs: byte n belongs to a run. False: a run is in the set. */
+/*
+ * A block of at most BLOCK bytes at `at`; bit n of runs: byte n belongs to a run. False: a run is
+ * in the set.
+ */
 static inline bool
 walk_block(struct walk *w, size_t at, unsigned runs)
 {
@@ -273,7 +299,10 @@ walk_block(struct walk *w, size_t at, unsigned runs)
 	return true;
 }
 
-/* No run of letters, digits and underscores is in the set, and no name is hidden by Unicode escapes. */
+/*
+ * No run of letters, digits and underscores is in the set, and no name is hidden by Unicode
+ * escapes.
+ */
 static bool
 has_none_of(const char *text, size_t len, const struct pgr_name_set *unsafe)
 {
@@ -287,7 +316,8 @@ has_none_of(const char *text, size_t len, const struct pgr_name_set *unsafe)
 		if (len - at < BLOCK)
 			p = memcpy(last, text + at, len - at);
 		runs = runs_at(p, &high, &signs);
-		if ((high != 0 && unsafe->high) || has_unicode_name(text, len, at, signs) || !walk_block(&w, at, runs))
+		if ((high != 0 && unsafe->high) || has_unicode_name(text, len, at, signs) ||
+			!walk_block(&w, at, runs))
 			return false;
 	}
 	return !w.inside || !pgr_name_set_has(unsafe, text + w.start, len - w.start);
@@ -308,8 +338,8 @@ static const struct gram *const grams[] = {
 	[QUERY_OTHER] = &gram_none,
 };
 
-#define LETTERS(a, b, c, d, e, f)                                                                    \
-	((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24 |                \
+#define LETTERS(a, b, c, d, e, f)                                                         \
+	((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24 | \
 		(uint64_t)(e) << 32 | (uint64_t)(f) << 40)
 
 /* The query that begins at `at`, and the length of its first word. */
@@ -327,7 +357,8 @@ query_at(const char *text, size_t at, size_t len, unsigned *ret_len)
 		return QUERY_SELECT;
 	if (word == LETTERS('u', 'p', 'd', 'a', 't', 'e'))
 		return QUERY_UPDATE;
-	if (word == LETTERS('i', 'n', 's', 'e', 'r', 't') || word == LETTERS('d', 'e', 'l', 'e', 't', 'e') ||
+	if (word == LETTERS('i', 'n', 's', 'e', 'r', 't') ||
+		word == LETTERS('d', 'e', 'l', 'e', 't', 'e') ||
 		word == LETTERS('v', 'a', 'l', 'u', 'e', 's'))
 		return QUERY_OTHER;
 	*ret_len = 5;
@@ -350,12 +381,17 @@ pgr_screen_clean(const char *text, size_t len, const struct pgr_name_set *unsafe
 	if (query == QUERY_NONE || (pgr_lexer_char(text[at + word_len]) & PGR_CHAR_NAME) != 0)
 		return false;
 	at += word_len;
-	/* SELECT INTO may make a temporary table, UPDATE pg_settings a setting; WITH may be in front of both */
+	/*
+	 * SELECT INTO may make a temporary table, UPDATE pg_settings a setting; WITH may be in
+	 * front of both
+	 */
 	if (!is_safe_text(text, at, len, grams[query]))
 		return false;
 	if (query == QUERY_WITH && !is_safe_text(text, at, len, &gram_settings))
 		return false;
-	if ((query == QUERY_UPDATE || query == QUERY_WITH) && !is_safe_text(text, at, len, &gram_unicode))
+	if ((query == QUERY_UPDATE || query == QUERY_WITH) &&
+		!is_safe_text(text, at, len, &gram_unicode))
 		return false;
-	return unsafe == NULL || (unsafe->n == 0 && !unsafe->everything) || has_none_of(text, len, unsafe);
+	return unsafe == NULL || (unsafe->n == 0 && !unsafe->everything) ||
+		has_none_of(text, len, unsafe);
 }

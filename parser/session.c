@@ -1,12 +1,14 @@
 /*
- * Facts about a text; see the headers. Called by worker/ for each text that the screen lets through, and for the bodies of
- * functions by the catalog.
+ * Facts about a text; see the headers. Called by worker/ for each text that the screen lets
+ * through, and for the bodies of functions by the catalog.
  *
  * One pass. look.c sees every token. The first word of each statement chooses what else is
- * read of it. Whoever adds a statement adds its row to features.def; what is not there pins as unknown.
+ * read of it. Whoever adds a statement adds its row to features.def; what is not there pins as
+ * unknown.
  *
- * Must stay true: what is not understood pins; nothing here depends on how much of the text is understood to keep the
- * place where the next statement begins, but on semicolons, parentheses and BEGIN ATOMIC.
+ * Must stay true: what is not understood pins; nothing here depends on how much of the text is
+ * understood to keep the place where the next statement begins, but on semicolons, parentheses and
+ * BEGIN ATOMIC.
  */
 #include "parser/literal.h"
 #include "parser/reader.h"
@@ -37,8 +39,9 @@ pgr_reader_modes(struct pgr_reader *r)
 				pgr_reader_take(r, PGR_WORD_READ);
 				level = PGR_FIXED_REPEATABLE_READ;
 			} else if (pgr_reader_take(r, PGR_WORD_READ)) {
-				level = pgr_reader_take(r, PGR_WORD_UNCOMMITTED) ? PGR_FIXED_READ_UNCOMMITTED
-										: PGR_FIXED_READ_COMMITTED;
+				level = pgr_reader_take(r, PGR_WORD_UNCOMMITTED)
+					? PGR_FIXED_READ_UNCOMMITTED
+					: PGR_FIXED_READ_COMMITTED;
 				pgr_reader_take(r, PGR_WORD_COMMITTED);
 			} else {
 				pgr_reader_take(r, PGR_WORD_SERIALIZABLE);
@@ -46,7 +49,8 @@ pgr_reader_modes(struct pgr_reader *r)
 			modes = (modes & ~PGR_MODE_LEVEL) | PGR_MODE_HAS_LEVEL | level;
 		} else if (pgr_reader_take(r, PGR_WORD_READ)) {
 			modes &= ~(PGR_MODE_READ_ONLY | PGR_MODE_READ_WRITE);
-			modes |= pgr_reader_take(r, PGR_WORD_ONLY) ? PGR_MODE_READ_ONLY : PGR_MODE_READ_WRITE;
+			modes |= pgr_reader_take(r, PGR_WORD_ONLY) ? PGR_MODE_READ_ONLY
+								   : PGR_MODE_READ_WRITE;
 			pgr_reader_take(r, PGR_WORD_WRITE);
 		} else if (pgr_reader_take(r, PGR_WORD_NOT)) {
 			modes = (modes & ~PGR_MODE_DEFERRABLE) | PGR_MODE_NOT_DEFERRABLE;
@@ -178,6 +182,10 @@ read_prepare(struct pgr_reader *r)
 	}
 	step = pgr_reader_step(r, PGR_FEATURE_PREPARE);
 	take_name(r, step);
+	if (pgr_reader_at_end(r)) {
+		pgr_reader_note(r, PGR_FEATURE_UNKNOWN);
+		return;
+	}
 	step->value.start = r->tok.start;
 	skip_rest(r);
 	step->value.end = r->prev.end;
@@ -251,7 +259,10 @@ read_listen(struct pgr_reader *r, enum pgr_feature kind)
 	take_name(r, step);
 }
 
-/* DO [LANGUAGE name] 'body', in either order: only a body in PL/pgSQL between dollar quotes is read as one. */
+/*
+ * DO [LANGUAGE name] 'body', in either order: only a body in PL/pgSQL between dollar quotes is read
+ * as one.
+ */
 static void
 read_do(struct pgr_reader *r)
 {
@@ -262,10 +273,12 @@ read_do(struct pgr_reader *r)
 	pgr_reader_note(r, PGR_FEATURE_DO);
 	for (pgr_reader_next(r); !pgr_reader_at_end(r); pgr_reader_next(r)) {
 		if (r->tok.kind == PGR_TOKEN_STRING && !pgr_token_is(&r->prev, PGR_WORD_LANGUAGE))
-			plain = start == 0 && pgr_literal_dollar(r->text, &r->tok, &start, &end) && plain;
+			plain = start == 0 && pgr_literal_dollar(r->text, &r->tok, &start, &end) &&
+				plain;
 		else if (r->tok.kind == PGR_TOKEN_WORD && pgr_token_is(&r->prev, PGR_WORD_LANGUAGE))
 			plain = plain && r->tok.end - r->tok.start == 7 &&
-				pgr_word_ends(r->text + r->tok.start, 7).first == pgr_word_ends("plpgsql", 7).first;
+				pgr_word_ends(r->text + r->tok.start, 7).first ==
+					pgr_word_ends("plpgsql", 7).first;
 		else
 			plain = plain && pgr_reader_is(r, PGR_WORD_LANGUAGE);
 	}
@@ -401,7 +414,8 @@ end_statement(struct pgr_reader *r)
 	struct pgr_facts *facts = r->facts;
 
 	if (r->temp)
-		pgr_reader_note(r, r->temp_drop ? PGR_FEATURE_CREATE_TEMP_DROP : PGR_FEATURE_CREATE_TEMP);
+		pgr_reader_note(
+			r, r->temp_drop ? PGR_FEATURE_CREATE_TEMP_DROP : PGR_FEATURE_CREATE_TEMP);
 	if (r->runs_text)
 		read_texts(r);
 	if (r->clauses)
@@ -424,7 +438,10 @@ statement_of(const struct pgr_token *t)
 	return row != PGR_FEATURE_NONE ? row : PGR_FEATURE_UNKNOWN;
 }
 
-/* What was found out about the statement before is forgotten; the current token is the first of this one. */
+/*
+ * What was found out about the statement before is forgotten; the current token is the first of
+ * this one.
+ */
 static void
 begin_statement(struct pgr_reader *r)
 {
@@ -435,7 +452,8 @@ begin_statement(struct pgr_reader *r)
 	r->first_step = facts->n_steps;
 	r->begin = r->tok.start;
 	r->item = UINT32_MAX;
-	r->routine = r->temp = r->temp_drop = r->into = r->target = r->clauses = r->runs_text = r->params = false;
+	r->routine = r->temp = r->temp_drop = r->into = r->target = r->clauses = r->runs_text =
+		r->params = false;
 	r->statement = statement_of(&r->tok);
 	if (facts->n_statements == 1)
 		facts->first = (uint8_t)r->statement;
@@ -458,8 +476,8 @@ read_statement(struct pgr_reader *r)
 }
 
 void
-pgr_session_read(const char *text, size_t len, bool standard_strings, const struct pgr_name_set *unsafe,
-	struct pgr_facts *ret)
+pgr_session_read(const char *text, size_t len, bool standard_strings,
+	const struct pgr_name_set *unsafe, struct pgr_facts *ret)
 {
 	struct pgr_reader r;
 

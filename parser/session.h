@@ -1,11 +1,13 @@
 /*
- * What a text does to the session that runs it: facts, from one pass over its tokens, without a parse tree.
- * What is tracked is told statement by statement, in order; what pins, by its row in features.def.
+ * What a text does to the session that runs it: facts, from one pass over its tokens, without a
+ * parse tree. What is tracked is told statement by statement, in order; what pins, by its row in
+ * features.def.
  *
  * Facts hold offsets into the text and no pointers: they can be kept beside the text and copied.
  *
- * The server reads a whole text before it runs any of it. So when it answers a text with a syntax error, nothing
- * of what the facts say has happened, and a pin for PGR_FEATURE_UNKNOWN can be dropped.
+ * The server reads a whole text before it runs any of it. So when it answers a text with a syntax
+ * error, nothing of what the facts say has happened, and a pin for PGR_FEATURE_UNKNOWN can be
+ * dropped.
  */
 #ifndef PGR_PARSER_SESSION_H
 #define PGR_PARSER_SESSION_H
@@ -65,33 +67,36 @@ enum pgr_fixed {
 /*
  * One tracked statement, or one set_config() of a select list.
  *
- *   kind                                     name                       value
- *   BEGIN                                                                                             modes
- *   COMMIT, ROLLBACK                                                                                  CHAIN
- *   SAVEPOINT, RELEASE, ROLLBACK_TO          the savepoint
+ *   kind                               name             value              else
+ *   BEGIN, SET_TRANSACTION                                                 modes
+ *   COMMIT, ROLLBACK                                                       CHAIN
+ *   SAVEPOINT, RELEASE, ROLLBACK_TO    the savepoint
  *   PREPARE_TRANSACTION
- *   SET                                      the setting (or `setting`) the value                     LOCAL, FUNCTION
- *   RESET                                    the setting (or `setting`)                               LOCAL, FUNCTION
+ *   SET                                the setting,     the value          LOCAL, FUNCTION
+ *                                      or `setting`
+ *   RESET                              the same                            LOCAL, FUNCTION
  *   RESET_ALL
- *   SET_TRANSACTION                                                                                   modes
  *   DISCARD_ALL, _SEQUENCES, _TEMP
- *   PREPARE                                  the statement              from types or AS to the end
- *   EXECUTE                                  the statement              (arguments), or empty         NESTED
- *   DEALLOCATE                               the statement
+ *   PREPARE                            the statement    from types or AS
+ *                                                       to the end
+ *   EXECUTE                            the statement    (arguments),       NESTED: no arguments
+ *                                                       or empty
+ *   DEALLOCATE                         the statement
  *   DEALLOCATE_ALL
- *   LISTEN, UNLISTEN                         the channel; empty: *
+ *   LISTEN, UNLISTEN                   the channel;
+ *                                      empty: *
  */
 struct pgr_step {
-	uint8_t kind;  /* enum pgr_feature */
-	uint8_t flags; /* PGR_STEP_ */
-	uint8_t modes; /* PGR_MODE_ */
-	uint8_t setting; /* enum pgr_setting */
-	uint8_t value_kind; /* enum pgr_value */
-	uint8_t fixed; /* enum pgr_fixed */
-	uint16_t statement; /* counted from 0 */
+	uint8_t kind;        /* enum pgr_feature */
+	uint8_t flags;       /* PGR_STEP_ */
+	uint8_t modes;       /* PGR_MODE_ */
+	uint8_t setting;     /* enum pgr_setting */
+	uint8_t value_kind;  /* enum pgr_value */
+	uint8_t fixed;       /* enum pgr_fixed */
+	uint16_t statement;  /* counted from 0 */
 	uint16_t name_param; /* number of the parameter that is the setting's name; 0: none */
 	uint16_t value_param;
-	uint16_t local_param; /* number of the parameter that says whether LOCAL; 0: the flag does */
+	uint16_t local_param; /* of the one that says whether LOCAL; 0: the flag says */
 	struct pgr_span whole; /* the statement, without ; */
 	struct pgr_span name;
 	struct pgr_span value;
@@ -109,7 +114,7 @@ struct pgr_facts {
 	uint8_t treatment; /* enum pgr_treatment, the heaviest of all */
 	uint8_t flags;     /* PGR_FACTS_ */
 	uint8_t reason;    /* enum pgr_feature: the first row of that treatment */
-	uint8_t first;     /* enum pgr_feature: what the first statement is; NONE: the text is empty */
+	uint8_t first;     /* enum pgr_feature: the first statement; NONE: the text is empty */
 	uint16_t n_statements; /* at most 65535 are counted */
 	uint16_t n_steps;
 	struct pgr_feature_set features; /* each statement and each listed function that occurs */
@@ -117,33 +122,39 @@ struct pgr_facts {
 };
 
 /*
- * The facts of a text, of a Query with any number of statements or of a Parse with one. standard_strings as for the lexer.
- * unsafe: names to look for, or NULL. Fills *ret whatever the text is.
+ * The facts of a text, of a Query with any number of statements or of a Parse with one.
+ * standard_strings as for the lexer. unsafe: names to look for, or NULL. Fills *ret whatever the
+ * text is.
  */
-void pgr_session_read(const char *text, size_t len, bool standard_strings, const struct pgr_name_set *unsafe,
-	struct pgr_facts *ret);
+void pgr_session_read(const char *text, size_t len, bool standard_strings,
+	const struct pgr_name_set *unsafe, struct pgr_facts *ret);
 
 /*
- * The same for the body of a function, a procedure or a DO: what running it leaves behind, by the heaviest row in it; steps are
- * not told, settings made pin. sql_like: the language is sql or plpgsql; bodies in others, and texts inside of a body that
- * cannot be read, are searched for words that matter. What is put together at run time without any of the words is not seen.
+ * The same for the body of a function, a procedure or a DO: what running it leaves behind, by the
+ * heaviest row in it; steps are not told, settings made pin. sql_like: the language is sql or
+ * plpgsql; bodies in others, and texts inside of a body that cannot be read, are searched for words
+ * that matter. What is put together at run time without any of the words is not seen.
  */
 enum pgr_feature pgr_session_read_body(const char *body, size_t len, bool sql_like);
 
-/* Appends the name of a step's setting, statement, savepoint or channel, as PostgreSQL would store it. False: it is a parameter. */
+/*
+ * Appends the name of a step's setting, statement, savepoint or channel, as PostgreSQL would store
+ * it. False: it is a parameter.
+ */
 bool pgr_step_name(const struct pgr_step *step, const char *text, struct pgr_out *out);
 
 /*
- * Appends the value of a SET as set_config() would have to be given it: what PostgreSQL makes of the list. False: it is a
- * parameter, or none, or a string that no server takes.
+ * Appends the value of a SET as set_config() would have to be given it: what PostgreSQL makes of
+ * the list. False: it is a parameter, or none, or a string that no server takes.
  */
 bool pgr_step_value(
 	const struct pgr_step *step, const char *text, bool standard_strings, struct pgr_out *out);
 
 /*
- * How a setting is treated when it is set to a value: for set_config() with parameters, whose names and values come with Bind.
- * NONE: as any other.
+ * How a setting is treated when it is set to a value: for set_config() with parameters, whose names
+ * and values come with Bind. NONE: as any other.
  */
-enum pgr_feature pgr_setting_feature(const char *name, size_t name_len, const char *value, size_t value_len);
+enum pgr_feature pgr_setting_feature(
+	const char *name, size_t name_len, const char *value, size_t value_len);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * SET, RESET and set_config(): which setting, and where its value stands. Part of the reader, see reader.h.
+ * SET, RESET and set_config(): which setting, and where its value stands. Part of the reader, see
+ * reader.h.
  *
- * The grammar is that of VariableSetStmt in PostgreSQL's gram.y. A value that is not one of the plain forms (Unicode strings,
- * intervals) makes the setting unknown: SET_UNCLEAR pins.
+ * The grammar is that of VariableSetStmt in PostgreSQL's gram.y. A value that is not one of the
+ * plain forms (Unicode strings, intervals) makes the setting unknown: SET_UNCLEAR pins.
  */
 #include <strings.h>
 
@@ -36,7 +37,8 @@ enum pgr_feature
 pgr_setting_feature(const char *name, size_t name_len, const char *value, size_t value_len)
 {
 	for (size_t i = 0; i < PGR_COUNT_OF(settings); i++) {
-		if (strlen(settings[i].name) != name_len || strncasecmp(settings[i].name, name, name_len) != 0)
+		if (strlen(settings[i].name) != name_len ||
+			strncasecmp(settings[i].name, name, name_len) != 0)
 			continue;
 		if (settings[i].row == PGR_FEATURE_GUC_SEARCH_PATH && has_pg_temp(value, value_len))
 			return PGR_FEATURE_SET_TEMP_PATH;
@@ -53,7 +55,8 @@ unclear(struct pgr_reader *r)
 		pgr_reader_next(r);
 }
 
-/* How the step's setting is treated with the value that stands between start and end of the text. */
+/* How the step's setting is treated with the value that stands between start and end of the text.
+ */
 static enum pgr_feature
 step_feature(const struct pgr_reader *r, const struct pgr_step *step, struct pgr_span value)
 {
@@ -114,7 +117,8 @@ take_value(struct pgr_reader *r)
 			!pgr_reader_is(r, PGR_WORD_TRUE) && !pgr_reader_is(r, PGR_WORD_FALSE) &&
 			!pgr_reader_is(r, PGR_WORD_ON))
 			return false;
-	} else if (r->tok.kind != PGR_TOKEN_STRING && r->tok.kind != PGR_TOKEN_QUOTED && !is_number(&r->tok)) {
+	} else if (r->tok.kind != PGR_TOKEN_STRING && r->tok.kind != PGR_TOKEN_QUOTED &&
+		!is_number(&r->tok)) {
 		return false;
 	}
 	pgr_reader_next(r);
@@ -229,7 +233,8 @@ read_characteristics(struct pgr_reader *r)
 	pgr_reader_take(r, PGR_WORD_TRANSACTION);
 	modes = pgr_reader_modes(r);
 	if ((modes & PGR_MODE_HAS_LEVEL) != 0)
-		add_fixed(r, PGR_SETTING_DEFAULT_ISOLATION, (enum pgr_fixed)(modes & PGR_MODE_LEVEL));
+		add_fixed(
+			r, PGR_SETTING_DEFAULT_ISOLATION, (enum pgr_fixed)(modes & PGR_MODE_LEVEL));
 	if ((modes & (PGR_MODE_READ_ONLY | PGR_MODE_READ_WRITE)) != 0)
 		add_fixed(r, PGR_SETTING_DEFAULT_READ_ONLY,
 			(modes & PGR_MODE_READ_ONLY) != 0 ? PGR_FIXED_ON : PGR_FIXED_OFF);
@@ -277,7 +282,8 @@ read_generic(struct pgr_reader *r, unsigned flags)
 	struct pgr_span name;
 	struct pgr_step *step;
 
-	if (!take_setting_name(r, &name) || (r->tok.kind != '=' && !pgr_reader_is(r, PGR_WORD_TO))) {
+	if (!take_setting_name(r, &name) ||
+		(r->tok.kind != '=' && !pgr_reader_is(r, PGR_WORD_TO))) {
 		unclear(r);
 		return;
 	}
@@ -307,7 +313,8 @@ names_a_setting(const struct pgr_reader *r)
 static void
 read_rest(struct pgr_reader *r, unsigned flags)
 {
-	switch (names_a_setting(r) || r->tok.kind != PGR_TOKEN_WORD ? PGR_NO_WORD : (unsigned)r->tok.word) {
+	switch (names_a_setting(r) || r->tok.kind != PGR_TOKEN_WORD ? PGR_NO_WORD
+								    : (unsigned)r->tok.word) {
 	case PGR_WORD_TRANSACTION:
 		read_set_transaction(r);
 		return;
@@ -372,6 +379,7 @@ pgr_reader_reset(struct pgr_reader *r)
 {
 	struct pgr_token ahead;
 	struct pgr_step *step;
+	struct pgr_span name;
 
 	pgr_reader_next(r);
 	ahead = pgr_reader_peek(r);
@@ -392,7 +400,9 @@ pgr_reader_reset(struct pgr_reader *r)
 		pgr_reader_take(r, PGR_WORD_LEVEL);
 	} else {
 		step = new_step(r, PGR_FEATURE_RESET, PGR_SETTING_NAMED, 0);
-		if (!take_setting_name(r, &step->name))
+		if (take_setting_name(r, &name))
+			step->name = name;
+		else
 			pgr_reader_note(r, PGR_FEATURE_UNKNOWN);
 	}
 }
@@ -431,7 +441,8 @@ skip_cast(struct arguments *a, bool boolean)
 			return false;
 		forward(a);
 	}
-	if (boolean ? !at_word(a, "bool") && !at_word(a, "boolean") : !at_word(a, "text") && !at_word(a, "varchar"))
+	if (boolean ? !at_word(a, "bool") && !at_word(a, "boolean")
+		    : !at_word(a, "text") && !at_word(a, "varchar"))
 		return false;
 	forward(a);
 	return true;
@@ -486,7 +497,8 @@ take_value_argument(struct arguments *a, struct pgr_step *step)
 static bool
 take_local(struct arguments *a, struct pgr_step *step)
 {
-	if (a->t.kind == PGR_TOKEN_WORD && (a->t.word == PGR_WORD_TRUE || a->t.word == PGR_WORD_FALSE)) {
+	if (a->t.kind == PGR_TOKEN_WORD &&
+		(a->t.word == PGR_WORD_TRUE || a->t.word == PGR_WORD_FALSE)) {
 		step->flags |= a->t.word == PGR_WORD_TRUE ? PGR_STEP_LOCAL : 0;
 		forward(a);
 		return skip_cast(a, true);
@@ -503,7 +515,8 @@ ends_item(const struct arguments *a)
 
 		return a->t.word == PGR_WORD_AS || category == PGR_CATEGORY_NAME;
 	}
-	return a->t.kind == ',' || a->t.kind == ';' || a->t.kind == PGR_TOKEN_END || a->t.kind == PGR_TOKEN_QUOTED;
+	return a->t.kind == ',' || a->t.kind == ';' || a->t.kind == PGR_TOKEN_END ||
+		a->t.kind == PGR_TOKEN_QUOTED;
 }
 
 /* Is the call all that stands behind SELECT or a comma, in a plain SELECT? */
@@ -543,7 +556,8 @@ take_call(const struct pgr_reader *r, struct pgr_step *step)
 
 #define LOOK_MOST 64 /* tokens of a call that are looked at, so that nested ones stay linear */
 
-/* set_config('a.b', whatever, true): for the transaction, and of no meaning to PostgreSQL itself. */
+/* set_config('a.b', whatever, true): for the transaction, and of no meaning to PostgreSQL itself.
+ */
 static bool
 is_local_custom(const struct pgr_reader *r)
 {
@@ -551,7 +565,8 @@ is_local_custom(const struct pgr_reader *r)
 	unsigned depth = 0, commas = 0;
 
 	forward(&a);
-	if (a.t.kind != PGR_TOKEN_STRING || memchr(r->text + a.t.start, '.', a.t.end - a.t.start) == NULL)
+	if (a.t.kind != PGR_TOKEN_STRING ||
+		memchr(r->text + a.t.start, '.', a.t.end - a.t.start) == NULL)
 		return false;
 	for (int i = 0; i < LOOK_MOST && a.t.kind != PGR_TOKEN_END; i++) {
 		if (a.t.kind == ')' && depth-- == 0)
@@ -577,8 +592,9 @@ pgr_reader_set_config(struct pgr_reader *r)
 
 	pgr_feature_add(&r->facts->features, PGR_FEATURE_FN_SET_CONFIG);
 	if (!is_item(r) || !take_call(r, &call)) {
-		pgr_reader_note(r, is_local_custom(r) ? PGR_FEATURE_SET_CONFIG_LOCAL
-						       : PGR_FEATURE_SET_CONFIG_ELSEWHERE);
+		pgr_reader_note(r,
+			is_local_custom(r) ? PGR_FEATURE_SET_CONFIG_LOCAL
+					   : PGR_FEATURE_SET_CONFIG_ELSEWHERE);
 		return;
 	}
 	step = pgr_reader_step(r, (enum pgr_feature)call.kind);

@@ -1,8 +1,9 @@
 /*
- * What a step says, written out: names and values as PostgreSQL makes them. Called by worker/ when a step is applied.
+ * What a step says, written out: names and values as PostgreSQL makes them. Called by worker/ when
+ * a step is applied.
  *
- * The value of a list is what flatten_set_variable_args() of PostgreSQL's guc_funcs.c makes of it: items joined by ", ", and
- * quoted as identifiers for the settings that are lists of identifiers.
+ * The value of a list is what flatten_set_variable_args() of PostgreSQL's guc_funcs.c makes of it:
+ * items joined by ", ", and quoted as identifiers for the settings that are lists of identifiers.
  */
 #include <strings.h>
 
@@ -74,7 +75,8 @@ pgr_step_name(const struct pgr_step *step, const char *text, struct pgr_out *out
 	if (setting && step->setting != PGR_SETTING_NAMED) {
 		pgr_out_text(out, setting_names[step->setting]);
 	} else if ((step->flags & PGR_STEP_FUNCTION) != 0) {
-		struct pgr_token t = {.start = step->name.start, .end = step->name.end, .kind = PGR_TOKEN_STRING};
+		struct pgr_token t = {
+			.start = step->name.start, .end = step->name.end, .kind = PGR_TOKEN_STRING};
 
 		if (!pgr_literal_string(text, &t, true, out))
 			return false;
@@ -91,8 +93,9 @@ pgr_step_name(const struct pgr_step *step, const char *text, struct pgr_out *out
 static bool
 quotes_items(const char *name, size_t len)
 {
-	static const char *const names[] = {"local_preload_libraries", "search_path", "session_preload_libraries",
-		"shared_preload_libraries", "temp_tablespaces", "unix_socket_directories"};
+	static const char *const names[] = {"local_preload_libraries", "search_path",
+		"session_preload_libraries", "shared_preload_libraries", "temp_tablespaces",
+		"unix_socket_directories"};
 
 	for (size_t i = 0; i < PGR_COUNT_OF(names); i++)
 		if (strlen(names[i]) == len && strncasecmp(names[i], name, len) == 0)
@@ -107,7 +110,8 @@ is_vanilla(const char *p, size_t len)
 	enum pgr_word_category category;
 
 	for (size_t i = 0; i < len; i++)
-		if (!((p[i] >= 'a' && p[i] <= 'z') || p[i] == '_' || (i > 0 && p[i] >= '0' && p[i] <= '9')))
+		if (!((p[i] >= 'a' && p[i] <= 'z') || p[i] == '_' ||
+			    (i > 0 && p[i] >= '0' && p[i] <= '9')))
 			return false;
 	category = pgr_word_category(pgr_word_find(p, len));
 	return len > 0 && (category == PGR_CATEGORY_NAME || category == PGR_CATEGORY_UNRESERVED);
@@ -163,7 +167,8 @@ put_list(const struct pgr_step *step, const char *text, bool standard_strings, s
 	bool good = true, quoted;
 
 	pgr_out_init(&name_out, name, sizeof(name));
-	quoted = pgr_step_name(step, text, &name_out) && !name_out.full && quotes_items(name, name_out.len);
+	quoted = pgr_step_name(step, text, &name_out) && !name_out.full &&
+		quotes_items(name, name_out.len);
 	span_lexer(&lexer, text, step->value, standard_strings);
 	while (pgr_lexer_next(&lexer, &t) != PGR_TOKEN_END) {
 		size_t from = out->len;
@@ -180,9 +185,11 @@ put_list(const struct pgr_step *step, const char *text, bool standard_strings, s
 }
 
 bool
-pgr_step_value(const struct pgr_step *step, const char *text, bool standard_strings, struct pgr_out *out)
+pgr_step_value(
+	const struct pgr_step *step, const char *text, bool standard_strings, struct pgr_out *out)
 {
-	struct pgr_token t = {.start = step->value.start, .end = step->value.end, .kind = PGR_TOKEN_STRING};
+	struct pgr_token t = {
+		.start = step->value.start, .end = step->value.end, .kind = PGR_TOKEN_STRING};
 
 	switch ((enum pgr_value)step->value_kind) {
 	case PGR_VALUE_LIST:

@@ -1,6 +1,7 @@
 /*
- * The lookup of words; see the header. Called for each word of a text that is read and for each name in
- * front of a parenthesis that is screened, so it costs a few dozen instructions and touches the entry of one word.
+ * The lookup of words; see the header. Called for each word of a text that is read and for each
+ * name in front of a parenthesis that is screened, so it costs a few dozen instructions and touches
+ * the entry of one word.
  */
 #include "parser/word.h"
 
@@ -63,7 +64,8 @@ pgr_word_text(enum pgr_word word)
 enum pgr_word_category
 pgr_word_category(enum pgr_word word)
 {
-	return word < PGR_WORD_KEYWORDS_END ? (enum pgr_word_category)categories[word] : PGR_CATEGORY_NAME;
+	return word < PGR_WORD_KEYWORDS_END ? (enum pgr_word_category)categories[word]
+					    : PGR_CATEGORY_NAME;
 }
 
 unsigned

@@ -1,7 +1,7 @@
 /*
- * The words that are told apart: PostgreSQL's key words, and the names of functions and relations that
- * features.def lists. One lookup, without regard to case, by a perfect hash that words_main.c makes at
- * build time from keywords.def and features.def.
+ * The words that are told apart: PostgreSQL's key words, and the names of functions and relations
+ * that features.def lists. One lookup, without regard to case, by a perfect hash that words_main.c
+ * makes at build time from keywords.def and features.def.
  */
 #ifndef PGR_PARSER_WORD_H
 #define PGR_PARSER_WORD_H
@@ -32,8 +32,8 @@ enum pgr_word_category {
 };
 
 /*
- * Up to 16 bytes of a word, its first and its last eight, with bit 5 set in each: equal for words that
- * differ in the case of ASCII letters only, different for others (of identifier characters).
+ * Up to 16 bytes of a word, its first and its last eight, with bit 5 set in each: equal for words
+ * that differ in the case of ASCII letters only, different for others (of identifier characters).
  */
 struct pgr_word_ends {
 	uint64_t first;
@@ -57,7 +57,8 @@ pgr_word_ends(const char *p, size_t len)
 		memcpy(&half, p, 4);
 		ends.first |= half;
 	} else if (len > 0) {
-		ends.first = (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[len / 2] << 8 |
+		ends.first = (uint64_t)(unsigned char)p[0] |
+			(uint64_t)(unsigned char)p[len / 2] << 8 |
 			(uint64_t)(unsigned char)p[len - 1] << 16;
 	}
 	ends.first |= PGR_WORD_FOLD;
@@ -102,7 +103,10 @@ const char *pgr_word_text(enum pgr_word word);
 
 enum pgr_word_category pgr_word_category(enum pgr_word word);
 
-/* The row of features.def about this word: a function or relation, or the statement that it begins; 0: none. */
+/*
+ * The row of features.def about this word: a function or relation, or the statement that it begins;
+ * 0: none.
+ */
 unsigned pgr_word_feature(enum pgr_word word);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Makes the perfect hash of word.c: `words` prints words.gen.h. Run at build time, not installed.
  *
- * Hash and displace: words fall into buckets by a part of their hash; the fullest bucket first, each gets
- * the least shift under which all its words fall into free slots.
+ * Hash and displace: words fall into buckets by a part of their hash; the fullest bucket first,
+ * each gets the least shift under which all its words fall into free slots.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,8 @@ static struct entry entries[PGR_WORD_COUNT] = {
 #define PGR_KEYWORD(id, category) [PGR_WORD_##id] = {#id, 0, 0},
 #include "parser/keywords.def"
 #undef PGR_KEYWORD
-#define PGR_FUNCTION(id, name, treatment, flags, reason) [PGR_WORD_FN_##id] = {name, ROW_FN_##id, 0},
+#define PGR_FUNCTION(id, name, treatment, flags, reason) \
+	[PGR_WORD_FN_##id] = {name, ROW_FN_##id, 0},
 #define PGR_RELATION(id, name, treatment, reason) [PGR_WORD_REL_##id] = {name, ROW_REL_##id, 0},
 #include "parser/features.def"
 };
@@ -131,7 +132,8 @@ print_numbers(const char *head, const void *data, unsigned n, bool wide)
 	printf("static const %s = {", head);
 	for (unsigned i = 0; i < n; i++)
 		printf("%s%u,", i % 16 == 0 ? "\n\t" : " ",
-			wide ? (unsigned)((const uint16_t *)data)[i] : (unsigned)((const uint8_t *)data)[i]);
+			wide ? (unsigned)((const uint16_t *)data)[i]
+			     : (unsigned)((const uint8_t *)data)[i]);
 	printf("\n};\n");
 }
 
@@ -147,8 +149,8 @@ print_entries(void)
 			continue;
 		len = strlen(entries[i].name);
 		ends = pgr_word_ends(entries[i].name, len);
-		printf("\t[%u] = {{UINT64_C(%#llx), UINT64_C(%#llx)}, \"", i, (unsigned long long)ends.first,
-			(unsigned long long)ends.last);
+		printf("\t[%u] = {{UINT64_C(%#llx), UINT64_C(%#llx)}, \"", i,
+			(unsigned long long)ends.first, (unsigned long long)ends.last);
 		for (size_t k = 0; k < len; k++) {
 			char c = entries[i].name[k];
 

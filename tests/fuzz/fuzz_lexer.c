@@ -1,6 +1,7 @@
 /*
- * parser/lexer.h against PostgreSQL's own scanner, where libpg_query is there, and what must hold without it; parser/literal.h over
- * its tokens. Input: a byte whose lowest bit is standard_conforming_strings, then a text, up to its first NUL.
+ * parser/lexer.h against PostgreSQL's own scanner, where libpg_query is there, and what must hold
+ * without it; parser/literal.h over its tokens. Input: a byte whose lowest bit is
+ * standard_conforming_strings, then a text, up to its first NUL.
  */
 #include "fuzz.h"
 
@@ -28,7 +29,10 @@ check_literal(const char *text, const struct pgr_token *t, bool standard_strings
 	} else if (t->kind == PGR_TOKEN_INTEGER || t->kind == PGR_TOKEN_FLOAT) {
 		pgr_literal_number(text, t, &out);
 	}
-	/* nothing gets longer by taking its quotes and escapes away, but a number may by 0x being so short */
+	/*
+	 * nothing gets longer by taking its quotes and escapes away, but a number may by 0x being
+	 * so short
+	 */
 	FUZZ_CHECK(!out.full);
 	free(buf);
 }
@@ -44,7 +48,8 @@ check_tokens(const char *text, size_t len, bool standard_strings)
 	while (pgr_lexer_next(&lexer, &t) != PGR_TOKEN_END) {
 		FUZZ_CHECK(t.start >= end && t.end <= len && t.start <= t.end);
 		if (t.kind == PGR_TOKEN_ERROR) {
-			FUZZ_CHECK(t.value >= PGR_LEXER_COMMENT && t.value <= PGR_LEXER_PARAM_LARGE);
+			FUZZ_CHECK(
+				t.value >= PGR_LEXER_COMMENT && t.value <= PGR_LEXER_PARAM_LARGE);
 			FUZZ_CHECK(pgr_lexer_next(&lexer, &t) == PGR_TOKEN_END);
 			break;
 		}

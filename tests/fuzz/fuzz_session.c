@@ -1,6 +1,7 @@
 /*
- * parser/session.h, parser/screen.h and parser/names.h: offsets stay inside of the text, names and values can be written, and what
- * the screen calls clean has no facts. Input: a byte of flags (standard_conforming_strings, unsafe names), then a text.
+ * parser/session.h, parser/screen.h and parser/names.h: offsets stay inside of the text, names and
+ * values can be written, and what the screen calls clean has no facts. Input: a byte of flags
+ * (standard_conforming_strings, unsafe names), then a text.
  */
 #include "fuzz.h"
 
@@ -11,8 +12,7 @@
 static void
 check_span(struct pgr_span span, size_t len)
 {
-	FUZZ_CHECK(span.start <= span.end || span.end == 0);
-	FUZZ_CHECK(span.end <= len);
+	FUZZ_CHECK(span.start <= span.end && span.end <= len);
 }
 
 static void
@@ -45,7 +45,8 @@ check_facts(const struct pgr_facts *facts, const char *text, size_t len, bool st
 	FUZZ_CHECK(facts->n_steps <= PGR_FACTS_STEPS);
 	FUZZ_CHECK(facts->treatment <= PGR_TREATMENT_PIN && facts->reason < PGR_FEATURE_COUNT);
 	FUZZ_CHECK(facts->treatment == pgr_features[facts->reason].treatment);
-	FUZZ_CHECK((facts->flags & (PGR_FACTS_ERROR | PGR_FACTS_OVERFLOW)) == 0 || facts->treatment == PGR_TREATMENT_PIN);
+	FUZZ_CHECK((facts->flags & (PGR_FACTS_ERROR | PGR_FACTS_OVERFLOW)) == 0 ||
+		facts->treatment == PGR_TREATMENT_PIN);
 	for (unsigned i = 0; i < facts->n_steps; i++)
 		check_step(&facts->steps[i], text, len, standard_strings);
 }
@@ -55,7 +56,8 @@ static bool
 is_nothing(const struct pgr_facts *facts)
 {
 	for (unsigned row = 1; row < PGR_FEATURE_COUNT; row++)
-		if (row != PGR_FEATURE_UNKNOWN && pgr_feature_has(&facts->features, (enum pgr_feature)row) &&
+		if (row != PGR_FEATURE_UNKNOWN &&
+			pgr_feature_has(&facts->features, (enum pgr_feature)row) &&
 			pgr_features[row].treatment != PGR_TREATMENT_SAFE)
 			return false;
 	return facts->n_steps == 0 && (facts->flags & ~PGR_FACTS_ERROR) == 0;
@@ -70,7 +72,8 @@ check_names(const char *text, size_t len, bool standard_strings)
 
 	pgr_names_init(&it, text, len, standard_strings);
 	while (pgr_names_next(&it, &name)) {
-		FUZZ_CHECK(name.name.start >= end && name.name.end > name.name.start && name.name.end <= len);
+		FUZZ_CHECK(name.name.start >= end && name.name.end > name.name.start &&
+			name.name.end <= len);
 		FUZZ_CHECK(name.schema.kind == PGR_TOKEN_END || name.schema.end < name.name.end);
 		end = name.name.end;
 	}

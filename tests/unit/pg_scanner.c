@@ -1,5 +1,6 @@
 /*
- * PostgreSQL's scanner behind a small interface; see the header. The tokens' names are those of PostgreSQL's grammar.
+ * PostgreSQL's scanner behind a small interface; see the header. The tokens' names are those of
+ * PostgreSQL's grammar.
  */
 #include "pg_query.h"
 #include "pg_query_internal.h"
@@ -9,7 +10,8 @@
 
 #include "pg_scanner.h"
 
-/* The beginning of flex's own state; pg_query_scan.c of libpg_query looks at yyleng the same way. */
+/* The beginning of flex's own state; pg_query_scan.c of libpg_query looks at yyleng the same way.
+ */
 struct flex_state {
 	void *extra;
 	FILE *in, *out;
@@ -80,7 +82,8 @@ kind_of(int token)
 static bool
 tells_end(int token)
 {
-	return token == SCONST || token == USCONST || token == BCONST || token == XCONST || token == IDENT || token == UIDENT;
+	return token == SCONST || token == USCONST || token == BCONST || token == XCONST ||
+		token == IDENT || token == UIDENT;
 }
 
 static void
@@ -95,7 +98,9 @@ add(struct pg_scanner *s, int token, size_t start, size_t end, const char *keywo
 	s->tokens[s->n].kind = kind_of(token);
 	s->tokens[s->n].start = start;
 	s->tokens[s->n].end = end;
-	s->tokens[s->n].keyword = token > 255 && s->tokens[s->n].kind == PGR_TOKEN_WORD && token != IDENT ? keyword : NULL;
+	s->tokens[s->n].keyword =
+		token > 255 && s->tokens[s->n].kind == PGR_TOKEN_WORD && token != IDENT ? keyword
+											: NULL;
 	s->n++;
 }
 
@@ -118,8 +123,9 @@ pg_scanner_run(struct pg_scanner *s, const char *text, bool strings)
 	{
 		while ((token = core_yylex(&value, (YYLTYPE *)&at, scanner)) != 0)
 			add(s, token, (size_t)at,
-				tells_end(token) ? (size_t)extra.yyllocend
-						 : (size_t)at + ((struct flex_state *)scanner)->length,
+				tells_end(token)
+					? (size_t)extra.yyllocend
+					: (size_t)at + ((struct flex_state *)scanner)->length,
 				value.keyword);
 		scanner_finish(scanner);
 	}
@@ -140,7 +146,8 @@ pg_scanner_run(struct pg_scanner *s, const char *text, bool strings)
 }
 
 void
-pg_scanner_keywords(void (*f)(const char *word, enum pgr_word_category category, void *arg), void *arg)
+pg_scanner_keywords(
+	void (*f)(const char *word, enum pgr_word_category category, void *arg), void *arg)
 {
 	static const enum pgr_word_category categories[] = {
 		[UNRESERVED_KEYWORD] = PGR_CATEGORY_UNRESERVED,
@@ -163,12 +170,15 @@ common_kind(unsigned kind)
 static bool
 same(const struct pg_scanner_token *theirs, const struct pgr_token *ours)
 {
-	bool keyword = ours->kind == PGR_TOKEN_WORD && ours->word != PGR_NO_WORD && ours->word < PGR_WORD_KEYWORDS_END;
+	bool keyword = ours->kind == PGR_TOKEN_WORD && ours->word != PGR_NO_WORD &&
+		ours->word < PGR_WORD_KEYWORDS_END;
 
-	if (theirs->kind != common_kind(ours->kind) || theirs->start != ours->start || theirs->end != ours->end)
+	if (theirs->kind != common_kind(ours->kind) || theirs->start != ours->start ||
+		theirs->end != ours->end)
 		return false;
-	return keyword ? theirs->keyword != NULL && strcmp(theirs->keyword, pgr_word_text(ours->word)) == 0
-		       : theirs->keyword == NULL;
+	return keyword
+		? theirs->keyword != NULL && strcmp(theirs->keyword, pgr_word_text(ours->word)) == 0
+		: theirs->keyword == NULL;
 }
 
 static bool
@@ -180,7 +190,8 @@ same_error(const struct pg_scanner *s, size_t i, const struct pgr_token *ours)
 }
 
 bool
-pg_scanner_compare(struct pg_scanner *s, const char *text, size_t len, bool strings, char *what, size_t size)
+pg_scanner_compare(
+	struct pg_scanner *s, const char *text, size_t len, bool strings, char *what, size_t size)
 {
 	struct pgr_lexer lexer;
 	struct pgr_token t;
@@ -195,9 +206,16 @@ pg_scanner_compare(struct pg_scanner *s, const char *text, size_t len, bool stri
 			return true;
 		if (i < s->n && same(&s->tokens[i], &t))
 			continue;
-		snprintf(what, size, "token %zu: kind %u at %u to %u (value %u); PostgreSQL: %s kind %u at %zu to %zu", i, t.kind,
-			t.start, t.end, t.value, i < s->n ? "" : s->failed ? s->message : "the end", i < s->n ? s->tokens[i].kind : 0,
-			i < s->n ? s->tokens[i].start : s->error_at, i < s->n ? s->tokens[i].end : 0);
+		snprintf(what, size,
+			"token %zu: kind %u at %u to %u (value %u); PostgreSQL: %s kind %u at %zu "
+			"to %zu",
+			i, t.kind, t.start, t.end, t.value,
+			i < s->n            ? ""
+				: s->failed ? s->message
+					    : "the end",
+			i < s->n ? s->tokens[i].kind : 0,
+			i < s->n ? s->tokens[i].start : s->error_at,
+			i < s->n ? s->tokens[i].end : 0);
 		return false;
 	}
 }

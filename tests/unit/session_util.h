@@ -1,5 +1,6 @@
 /*
- * Facts as one line of text, for tables of expectations: the treatment, what pins, flags, then the steps.
+ * Facts as one line of text, for tables of expectations: the treatment, what pins, flags, then the
+ * steps.
  */
 #ifndef PGR_TESTS_SESSION_UTIL_H
 #define PGR_TESTS_SESSION_UTIL_H
@@ -36,7 +37,8 @@ describe_param(const char *what, unsigned param, struct pgr_out *out)
 }
 
 static inline void
-describe_step(const struct pgr_step *step, const char *text, bool standard_strings, struct pgr_out *out)
+describe_step(
+	const struct pgr_step *step, const char *text, bool standard_strings, struct pgr_out *out)
 {
 	const char *name = pgr_features[step->kind].name;
 	size_t from;
@@ -67,7 +69,8 @@ describe_step(const struct pgr_step *step, const char *text, bool standard_strin
 }
 
 static inline void
-describe(const struct pgr_facts *facts, const char *text, bool standard_strings, char *buf, size_t size)
+describe(const struct pgr_facts *facts, const char *text, bool standard_strings, char *buf,
+	size_t size)
 {
 	struct pgr_out out;
 

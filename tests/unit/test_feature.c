@@ -16,10 +16,13 @@ START_TEST(test_feature_rows_are_whole)
 		ck_assert_uint_le(pgr_features[row].treatment, PGR_TREATMENT_PIN);
 		for (unsigned other = 1; other < row; other++)
 			ck_assert_msg(pgr_features[row].kind != pgr_features[other].kind ||
-					strcmp(pgr_features[row].name, pgr_features[other].name) != 0,
+					strcmp(pgr_features[row].name, pgr_features[other].name) !=
+						0,
 				"%s is there twice", pgr_features[row].name);
 		if (pgr_features[row].kind == PGR_FEATURE_KIND_FUNCTION)
-			ck_assert_uint_eq(pgr_word_feature(pgr_word_find(pgr_features[row].name, strlen(pgr_features[row].name))), row);
+			ck_assert_uint_eq(pgr_word_feature(pgr_word_find(pgr_features[row].name,
+						  strlen(pgr_features[row].name))),
+				row);
 	}
 }
 END_TEST

@@ -1,6 +1,7 @@
 /*
- * parser/lexer.h: token by token what PostgreSQL's own scanner finds (libpg_query's core_yylex), over a corpus of statements and
- * mutations of them, and a few tokens by hand, which also hold in a build without libpg_query.
+ * parser/lexer.h: token by token what PostgreSQL's own scanner finds (libpg_query's core_yylex),
+ * over a corpus of statements and mutations of them, and a few tokens by hand, which also hold in a
+ * build without libpg_query.
  */
 #include "unit.h"
 
@@ -36,19 +37,21 @@ assert_tokens(const char *text, bool standard_strings, size_t n, const unsigned 
 	free(copy);
 }
 
-#define ASSERT_TOKENS(text, strings, ...)                                                                            \
-	do {                                                                                                         \
-		static const unsigned want[][3] = {__VA_ARGS__};                                                     \
-		assert_tokens(text, strings, sizeof(want) / sizeof(want[0]), want);                                  \
+#define ASSERT_TOKENS(text, strings, ...)                                           \
+	do {                                                                        \
+		static const unsigned want[][3] = {__VA_ARGS__};                    \
+		assert_tokens(text, strings, sizeof(want) / sizeof(want[0]), want); \
 	} while (0)
 
 START_TEST(test_lexer_words_and_names)
 {
 	ASSERT_TOKENS("", true, {PGR_TOKEN_END, 0, 0});
 	ASSERT_TOKENS("SELECT a$1", true, {PGR_TOKEN_WORD, 0, 6}, {PGR_TOKEN_WORD, 7, 10});
-	ASSERT_TOKENS("\"a\"\"b\"U&\"c\"", true, {PGR_TOKEN_QUOTED, 0, 6}, {PGR_TOKEN_UNICODE_QUOTED, 6, 11});
+	ASSERT_TOKENS("\"a\"\"b\"U&\"c\"", true, {PGR_TOKEN_QUOTED, 0, 6},
+		{PGR_TOKEN_UNICODE_QUOTED, 6, 11});
 	ASSERT_TOKENS("N'x'", true, {PGR_TOKEN_WORD, 0, 1}, {PGR_TOKEN_STRING, 1, 4});
-	ASSERT_TOKENS("U&x", true, {PGR_TOKEN_WORD, 0, 1}, {PGR_TOKEN_OPERATOR, 1, 2}, {PGR_TOKEN_WORD, 2, 3});
+	ASSERT_TOKENS("U&x", true, {PGR_TOKEN_WORD, 0, 1}, {PGR_TOKEN_OPERATOR, 1, 2},
+		{PGR_TOKEN_WORD, 2, 3});
 }
 END_TEST
 
@@ -65,9 +68,11 @@ END_TEST
 
 START_TEST(test_lexer_operators_and_numbers)
 {
-	ASSERT_TOKENS("1=-1", true, {PGR_TOKEN_INTEGER, 0, 1}, {'=', 1, 2}, {'-', 2, 3}, {PGR_TOKEN_INTEGER, 3, 4});
+	ASSERT_TOKENS("1=-1", true, {PGR_TOKEN_INTEGER, 0, 1}, {'=', 1, 2}, {'-', 2, 3},
+		{PGR_TOKEN_INTEGER, 3, 4});
 	ASSERT_TOKENS("@-/**/", true, {PGR_TOKEN_OPERATOR, 0, 2});
-	ASSERT_TOKENS("1..0x1f", true, {PGR_TOKEN_INTEGER, 0, 1}, {PGR_TOKEN_DOT_DOT, 1, 3}, {PGR_TOKEN_INTEGER, 3, 7});
+	ASSERT_TOKENS("1..0x1f", true, {PGR_TOKEN_INTEGER, 0, 1}, {PGR_TOKEN_DOT_DOT, 1, 3},
+		{PGR_TOKEN_INTEGER, 3, 7});
 	ASSERT_TOKENS("2147483648 .5", true, {PGR_TOKEN_FLOAT, 0, 10}, {PGR_TOKEN_FLOAT, 11, 13});
 	ASSERT_TOKENS("a 1x b", true, {PGR_TOKEN_WORD, 0, 1}, {PGR_TOKEN_ERROR, 2, 6});
 	ASSERT_TOKENS("$1x", true, {PGR_TOKEN_ERROR, 0, 3});
@@ -79,7 +84,8 @@ START_TEST(test_lexer_values_of_numbers_and_params)
 	static const struct {
 		const char *text;
 		uint32_t value;
-	} cases[] = {{"0", 0}, {"1_000", 1000}, {"0x7fFFffff", INT32_MAX}, {"0b101", 5}, {"0o_17", 15}, {"$2147483647", INT32_MAX}};
+	} cases[] = {{"0", 0}, {"1_000", 1000}, {"0x7fFFffff", INT32_MAX}, {"0b101", 5},
+		{"0o_17", 15}, {"$2147483647", INT32_MAX}};
 	struct pgr_lexer lexer;
 	struct pgr_token t;
 
@@ -103,10 +109,14 @@ START_TEST(test_lexer_nul_ends_the_text)
 }
 END_TEST
 
-/* Texts that a lexer with a slow corner would not finish in a test's time: each is read in one go over 8 MB. */
+/*
+ * Texts that a lexer with a slow corner would not finish in a test's time: each is read in one go
+ * over 8 MB.
+ */
 START_TEST(test_lexer_work_is_linear)
 {
-	static const char *const parts[] = {"+-", "$a$b", "$a", "'a'\n", "'a' --\n", "/*", "\"\"", "E'\\", "(", "=+", "$$", "a1", "1.", "'a'   ", "--x\n"};
+	static const char *const parts[] = {"+-", "$a$b", "$a", "'a'\n", "'a' --\n", "/*", "\"\"",
+		"E'\\", "(", "=+", "$$", "a1", "1.", "'a'   ", "--x\n"};
 	size_t len = 8 << 20;
 	char *text = malloc(len);
 	struct pgr_lexer lexer;
@@ -212,13 +222,15 @@ put_piece(char *text, size_t at, size_t room)
 static size_t
 put_character(char *text, size_t at)
 {
-	static const char often[] = "'\"\\$/*-+.:;,()[]<>=!@#&|?_ \n\r\tabexunBEXUN0123456789\xc3\xa9\x80";
+	static const char often[] =
+		"'\"\\$/*-+.:;,()[]<>=!@#&|?_ \n\r\tabexunBEXUN0123456789\xc3\xa9\x80";
 
 	text[at] = often[pick(sizeof(often) - 1)];
 	return at + 1;
 }
 
-/* A piece of the corpus with a few bytes of it changed, taken away, doubled, or of another piece. */
+/* A piece of the corpus with a few bytes of it changed, taken away, doubled, or of another piece.
+ */
 static void
 mutate(char *text, size_t size)
 {
@@ -282,8 +294,9 @@ main(void)
 
 #else
 
-UNIT_MAIN("lexer", test_lexer_words_and_names, test_lexer_strings_follow_standard_conforming_strings,
-	test_lexer_operators_and_numbers, test_lexer_values_of_numbers_and_params, test_lexer_nul_ends_the_text,
+UNIT_MAIN("lexer", test_lexer_words_and_names,
+	test_lexer_strings_follow_standard_conforming_strings, test_lexer_operators_and_numbers,
+	test_lexer_values_of_numbers_and_params, test_lexer_nul_ends_the_text,
 	test_lexer_work_is_linear)
 
 #endif

@@ -60,9 +60,19 @@ START_TEST(test_literal_names)
 	ck_assert_str_eq(written("\"a\"\"b\"", true), "a\"b");
 	ck_assert_str_eq(written("\xc3\x89X", true), "\xc3\x89x");
 	/* 63 bytes, and not half a character */
-	ck_assert_uint_eq(strlen(written("a12345678901234567890123456789012345678901234567890123456789012345", true)), 63);
-	ck_assert_uint_eq(strlen(written("a1234567890123456789012345678901234567890123456789012345678901\xc3\xa9x", true)), 62);
-	ck_assert_uint_eq(strlen(written("\"a123456789012345678901234567890123456789012345678901234567890\"\"\xc3\xa9\"", true)), 62);
+	ck_assert_uint_eq(
+		strlen(written("a12345678901234567890123456789012345678901234567890123456789012345",
+			true)),
+		63);
+	ck_assert_uint_eq(
+		strlen(written(
+			"a1234567890123456789012345678901234567890123456789012345678901\xc3\xa9x",
+			true)),
+		62);
+	ck_assert_uint_eq(strlen(written("\"a123456789012345678901234567890123456789012345678901234"
+					 "567890\"\"\xc3\xa9\"",
+				  true)),
+		62);
 }
 END_TEST
 

@@ -36,7 +36,10 @@ describe(const char *text, char *buf, size_t size)
 			pgr_out_text(&out, ".");
 		}
 		put_token(copy, &name.name, &out);
-		pgr_out_text(&out, name.role == PGR_NAME_CALLED ? "()" : name.role == PGR_NAME_RELATION ? "+" : "");
+		pgr_out_text(&out,
+			name.role == PGR_NAME_CALLED             ? "()"
+				: name.role == PGR_NAME_RELATION ? "+"
+								 : "");
 	}
 	buf[out.len] = '\0';
 	free(copy);
@@ -48,12 +51,15 @@ START_TEST(test_names_and_roles)
 		{"", ""},
 		{"SELECT 1", ""},
 		{"SELECT f(), s.g (1), \"H\"/**/(2), a FROM t", "f() s.g() H() a t+"},
-		{"SELECT a.b, a.b.c, d.* FROM x.y, \"Z\" z, LATERAL f(q)", "a.b b.c d x.y+ Z+ z f() q"},
-		{"SELECT * FROM a JOIN s.b USING (c) WHERE d IN (SELECT e FROM f, g)", "a+ join s.b+ c d e f+ g+"},
+		{"SELECT a.b, a.b.c, d.* FROM x.y, \"Z\" z, LATERAL f(q)",
+			"a.b b.c d x.y+ Z+ z f() q"},
+		{"SELECT * FROM a JOIN s.b USING (c) WHERE d IN (SELECT e FROM f, g)",
+			"a+ join s.b+ c d e f+ g+"},
 		{"INSERT INTO s.t (a, b) VALUES (f(1))", "insert s.t() a b values() f()"},
 		{"UPDATE ONLY t SET a = g(b)", "update t+ set a g() b"},
 		{"DELETE FROM t USING u, v", "delete t+ u+ v+"},
-		{"SELECT (r).leak, x::my_type, y OPERATOR(s.+) z", "r leak x my_type y operator() s z"},
+		{"SELECT (r).leak, x::my_type, y OPERATOR(s.+) z",
+			"r leak x my_type y operator() s z"},
 		{"SELECT s.select()", "s.select()"},
 		{"SELECT U&\"x\"()", "?()"},
 		{"CALL p(1)", "call p()"},
@@ -69,7 +75,8 @@ START_TEST(test_names_and_roles)
 
 		describe(cases[i][0], have, sizeof(have));
 		if (len > 0 && want[len - 1] == ' ')
-			ck_assert_msg(strncmp(have, want, len - 1) == 0, "%s: %s", cases[i][0], have);
+			ck_assert_msg(
+				strncmp(have, want, len - 1) == 0, "%s: %s", cases[i][0], have);
 		else
 			ck_assert_msg(strcmp(have, want) == 0, "%s: %s", cases[i][0], have);
 	}
@@ -78,7 +85,8 @@ END_TEST
 
 START_TEST(test_names_body_of_do_only_and_offsets_stay)
 {
-	static const char text[] = "SELECT $$ a() $$; DO $x$ BEGIN b(); END $x$; SELECT c(), $$ d() $$";
+	static const char text[] =
+		"SELECT $$ a() $$; DO $x$ BEGIN b(); END $x$; SELECT c(), $$ d() $$";
 	char have[200];
 
 	describe(text, have, sizeof(have));
@@ -112,12 +120,14 @@ END_TEST
 
 START_TEST(test_names_set_of_odd_names)
 {
-	static const char long_name[] = "a123456789b123456789c123456789d123456789e123456789f123456789g123456789";
+	static const char long_name[] =
+		"a123456789b123456789c123456789d123456789e123456789f123456789g123456789";
 	struct pgr_name_set set = {0};
 
 	ck_assert(!pgr_name_set_has(&set, "\xc3\x89", 2));
 	pgr_name_set_add(&set, "\xc3\xa9", 2);
-	ck_assert(pgr_name_set_has(&set, "\xc3\x89", 2)); /* another case, which the server may fold */
+	ck_assert(pgr_name_set_has(
+		&set, "\xc3\x89", 2)); /* another case, which the server may fold */
 	ck_assert(pgr_name_set_has(&set, long_name, sizeof(long_name) - 1)); /* cut by the server */
 	ck_assert(!pgr_name_set_has(&set, "abc", 3));
 	pgr_name_set_add(&set, "abc def", 7);

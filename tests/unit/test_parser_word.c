@@ -1,4 +1,7 @@
-/* parser/word.h: the key words are PostgreSQL's, and each word is found by any spelling and nothing else is. */
+/*
+ * parser/word.h: the key words are PostgreSQL's, and each word is found by any spelling and nothing
+ * else is.
+ */
 #include "unit.h"
 
 #include <ctype.h>
@@ -82,5 +85,7 @@ START_TEST(test_parser_word_keywords_are_those_of_postgres)
 END_TEST
 #endif
 
-UNIT_MAIN("parser_word", test_parser_word_find_each_in_any_case, test_parser_word_find_nothing_in_nothing,
-	test_parser_word_feature_of_statements_and_functions, test_parser_word_keywords_are_those_of_postgres)
+UNIT_MAIN("parser_word", test_parser_word_find_each_in_any_case,
+	test_parser_word_find_nothing_in_nothing,
+	test_parser_word_feature_of_statements_and_functions,
+	test_parser_word_keywords_are_those_of_postgres)

@@ -202,6 +202,8 @@ static const struct {
 		"pin: set_config() elsewhere; PREPARE p|AS SELECT set_config('a', 'b', false)"},
 	{"PREPARE p AS SELECT pg_advisory_lock(1)",
 		"pin: pg_advisory_lock; PREPARE p|AS SELECT pg_advisory_lock(1)"},
+	{"PREPARE p", "pin: @unknown; PREPARE p"},
+	{"RESET \"", "pin: @unknown !error; RESET"},
 	{"EXECUTE p", "track; EXECUTE p"},
 	{"EXECUTE \"P\" (1, 'a;b')", "track; EXECUTE P|(1, 'a;b')"},
 	{"EXECUTE p(1); EXECUTE q", "track; EXECUTE p|(1); EXECUTE q"},
@@ -572,7 +574,7 @@ static const struct {
 	{"BEGIN PERFORM setseed(0.1); END", "setseed"},
 	{"BEGIN PERFORM U&\"s\\0065tseed\"(0.1); END", "a name like U&\"\\0061\" outside of queries, or called"},
 	{"BEGIN EXECUTE 'SELECT ''unterminated, currval('; END",
-		"a body in another language, or a text in a body that cannot be read, with one of these words in it"},
+		"one of these words in a body that cannot be read as SQL"},
 	{"BEGIN EXECUTE 'SELECT ''unterminated'; END", ""},
 };
 
