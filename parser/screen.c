@@ -77,34 +77,29 @@ between(__m128i v, char first, char last)
 		_mm_cmpgt_epi8(_mm_set1_epi8((char)(last + 1)), v));
 }
 
-/*
- * Bit n: p[n] is a letter, a digit or an underscore; high: above 127; sign: an ampersand. Reads
- * BLOCK bytes.
- */
+/* Bit n: p[n] is a letter, a digit or an underscore; sign: an ampersand. Reads BLOCK bytes. */
 static inline unsigned
-runs_at(const char *p, unsigned *ret_high, unsigned *ret_sign)
+runs_at(const char *p, unsigned *ret_sign)
 {
 	__m128i here = load(p);
 	__m128i letter = between(_mm_or_si128(here, _mm_set1_epi8(0x20)), 'a', 'z');
 	__m128i other =
 		_mm_or_si128(between(here, '0', '9'), _mm_cmpeq_epi8(here, _mm_set1_epi8('_')));
 
-	*ret_high = (unsigned)_mm_movemask_epi8(here);
 	*ret_sign = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(here, _mm_set1_epi8('&')));
-	return (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, other)) | *ret_high;
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, other), here));
 }
 
 #else
 
 static inline unsigned
-runs_at(const char *p, unsigned *ret_high, unsigned *ret_sign)
+runs_at(const char *p, unsigned *ret_sign)
 {
 	unsigned runs = 0;
 
-	*ret_high = *ret_sign = 0;
+	*ret_sign = 0;
 	for (unsigned i = 0; i < BLOCK; i++) {
 		runs |= (unsigned)((pgr_lexer_char(p[i]) & PGR_CHAR_RUN) != 0) << i;
-		*ret_high |= (unsigned)((unsigned char)p[i] > 127) << i;
 		*ret_sign |= (unsigned)(p[i] == '&') << i;
 	}
 	return runs;
@@ -169,8 +164,7 @@ is_safe_quoted(const char *text, size_t end)
 {
 	size_t start = run_start(text, end - 1);
 
-	if (start == end - 1 || start < 2 || text[start - 1] != '"' || text[start - 2] == '"' ||
-		text[start - 2] == '&')
+	if (start == end - 1 || start < 2 || text[start - 1] != '"' || text[start - 2] == '"')
 		return false;
 	return is_safe_name(text + start, end - 1 - start);
 }
@@ -311,12 +305,12 @@ has_none_of(const char *text, size_t len, const struct pgr_name_set *unsafe)
 
 	for (size_t at = 0; at < len; at += BLOCK) {
 		const char *p = text + at;
-		unsigned runs, high, signs;
+		unsigned runs, signs;
 
 		if (len - at < BLOCK)
 			p = memcpy(last, text + at, len - at);
-		runs = runs_at(p, &high, &signs);
-		if ((high != 0 && unsafe->high) || has_unicode_name(text, len, at, signs) ||
+		runs = runs_at(p, &signs);
+		if (has_unicode_name(text, len, at, signs) ||
 			!walk_block(&w, at, runs))
 			return false;
 	}

@@ -525,7 +525,7 @@ is_item(const struct pgr_reader *r)
 {
 	struct arguments a = {.lexer = r->lexer};
 
-	if (r->body || r->statement != PGR_FEATURE_SELECT || r->depth > 0 || r->item == UINT32_MAX)
+	if (r->body || r->statement != PGR_FEATURE_SELECT || r->item == UINT32_MAX)
 		return false;
 	a.lexer.pos = r->item;
 	forward(&a);

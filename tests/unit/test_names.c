@@ -128,6 +128,7 @@ START_TEST(test_names_set_of_odd_names)
 	pgr_name_set_add(&set, "\xc3\xa9", 2);
 	ck_assert(pgr_name_set_has(
 		&set, "\xc3\x89", 2)); /* another case, which the server may fold */
+	ck_assert(pgr_name_set_has(&set, "\xd0\x96", 2));
 	ck_assert(pgr_name_set_has(&set, long_name, sizeof(long_name) - 1)); /* cut by the server */
 	ck_assert(!pgr_name_set_has(&set, "abc", 3));
 	pgr_name_set_add(&set, "abc def", 7);

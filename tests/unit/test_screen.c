@@ -144,7 +144,7 @@ static const char *const pieces[] = {"SELECT", "select ", "UPDATE ", "INSERT INT
 	"U&\"pg!005fsettings\" UESCAPE '!'", "ONLY ", "SET a = 1", "set ", "a", "b.c", "1", "1.5",
 	"$1", "FROM t", "WHERE ", "AS ", "UNION ", "BEGIN", "COMMIT", "LISTEN x", "é", "\xff", "$",
 	"leak", "\"Leak\"", "bad_table", "foo$bar", "::", "+", "-", "*", "/", "=", "EXECUTE p",
-	"DO $$ x $$", "UESCAPE", "CASE ", "END ", "DECLARE c CURSOR WITH HOLD FOR "};
+	"DO $$ x $$", "UESCAPE", "CREATE TEMP ", "CASE ", "END ", "DECLARE c CURSOR WITH HOLD FOR "};
 
 /* A text of pieces, mostly one that begins as a query does. */
 static void
