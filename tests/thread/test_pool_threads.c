@@ -1,9 +1,9 @@
 /*
  * The real code of the shared pool (shm/pool.c, shm/proc.c, monitor/sweep.c, monitor/places.c,
  * monitor/closing.c) with threads for processes: workers that lease, wait, hand over, cancel and die
- * anywhere, and a monitor that sweeps and closes. What a worker does around it is a small copy of
- * worker/lease.c, worker/cancel.c and worker.c's come_alive() with tickets for clients; keep the
- * order of its steps as it is there.
+ * anywhere, and a monitor that sweeps, closes, and takes workers for stopped that are only late. What
+ * a worker does around it is a small copy of worker/lease.c, worker/cancel.c and worker.c's
+ * come_alive() with tickets for clients; keep the order of its steps as it is there.
  *
  * Played in short rounds. Nothing has a timer or a tick: a round ends when every thread sleeps on its
  * eventfd and none is readable. Then nobody may still wait: that would be a lost wake-up, which later
@@ -27,6 +27,7 @@
 
 #include "../unit/shm_util.h"
 
+#include "base/log.h"
 #include "monitor/monitor.h"
 
 #define WORKERS 4
@@ -34,6 +35,7 @@
 #define MOST 64 /* waiters, leases, dials, pins of one worker in one pool */
 #define SLOTS (POOLS * PGR_CHUNK_SLOTS)
 #define NOW 1
+#define LONG (10 * PGR_USEC_PER_SEC) /* longer than an offer may lie */
 #ifndef PGR_PATIENCE
 #define PGR_PATIENCE 60 /* seconds for one round */
 #endif
@@ -75,7 +77,7 @@ struct actor {
 /* What others may know of a worker's oldest waiter, for the fairness check. */
 struct front {
 	_Atomic uint64_t ticket; /* + 1; set while exactly this is published; 0: do not judge */
-	_Atomic uint64_t moves;  /* rises when mail is taken and when a waiter leaves the queue */
+	_Atomic uint64_t moves;  /* rises when a poke or mail is taken and when a waiter leaves the queue */
 };
 
 static struct pgr_shm shm;
@@ -95,7 +97,7 @@ static __thread struct actor *me;
 /* Counted over the whole run; printed, and what must have happened is asserted at the end. */
 #define COUNTS(X) X(served) X(waits) X(leased_at_once) X(transfers) X(transfers_refused) X(gifts) \
 	X(dials) X(asked) X(closed) X(requeued) X(gave_up) X(pins) X(poisoned) X(worker_deaths) \
-	X(monitor_deaths) X(sweeps) X(skipped_matches) X(judged) X(ends_of_idle)
+	X(monitor_deaths) X(sweeps) X(skipped_matches) X(judged) X(ends_of_idle) X(passed_over)
 static struct {
 #define X(name) _Atomic uint64_t name;
 	COUNTS(X)
@@ -228,14 +230,15 @@ struct view_of_others {
 	uint64_t moves[WORKERS];
 };
 
-/* The others' oldest waiters that have been given nothing yet. */
+/* The others' oldest waiters that have been given nothing yet, of those that take what they are given. */
 static void
 look_at_others(uint32_t p, struct view_of_others *ret)
 {
 	for (uint32_t k = 0; k < WORKERS; k++) {
 		ret->moves[k] = atomic_load(&front[k][p].moves);
 		ret->ticket[k] = atomic_load(&front[k][p].ticket);
-		if (k == me->self || atomic_load(&pgr_shm_pool(&shm, (pgr_pool_id){p})->mail[k]) != 0)
+		if (k == me->self || atomic_load(&pgr_shm_pool(&shm, (pgr_pool_id){p})->mail[k]) != 0 ||
+			atomic_load(&pgr_shm_proc(&shm, k)->slow) != 0)
 			ret->ticket[k] = 0;
 	}
 }
@@ -540,26 +543,38 @@ cancel_end(struct wpool *pool, uint32_t i)
 
 /* ---- worker/worker.c ---- */
 
+/* *passed_over: may be NULL. */
 static bool
-read_poke(unsigned k)
+read_poke(unsigned k, bool *passed_over)
 {
 	uint64_t n;
+	bool was;
 
 	if (read(shm.eventfd[k], &n, sizeof(n)) != sizeof(n))
 		return false;
-	pgr_proc_poke_taken(&shm, k);
+	for (uint32_t p = 0; p < POOLS && k < WORKERS; p++)
+		atomic_fetch_add(&front[k][p].moves, 1);
+	was = pgr_proc_poke_taken(&shm, k);
+	if (passed_over != NULL)
+		*passed_over = was;
 	step("test.poke.taken");
 	return true;
 }
 
 static void
-on_poke(void)
+on_poke(bool passed_over)
 {
 	uint32_t cursor = 0;
 	pgr_pool_id id;
 
 	while (pgr_proc_next_mail(&shm, me->self, &cursor, &id))
 		take_mail(&me->pool[id.n]);
+	if (!passed_over)
+		return;
+	COUNT(passed_over);
+	for (uint32_t n = 0; n < POOLS; n++)
+		if (me->pool[n].waiting > 0)
+			match(&me->pool[n]);
 }
 
 static void
@@ -575,6 +590,7 @@ come_alive(void)
 		atomic_store(&pool->want[me->self], 0);
 		atomic_fetch_and(&pool->mask, ~(UINT64_C(1) << me->self));
 	}
+	atomic_store(&proc->slow, 0);
 	step("test.alive.cleared");
 	pgr_proc_mail_all(&shm, me->self);
 	atomic_store(&proc->life, PGR_LIFE_ALIVE);
@@ -692,6 +708,8 @@ act(struct wpool *pool)
 static void *
 worker(void *arg)
 {
+	bool passed_over = false;
+
 	me = arg;
 	if (setjmp(me->death) != 0) {
 		COUNT(worker_deaths);
@@ -705,8 +723,8 @@ worker(void *arg)
 		if (!has_work())
 			sleep_for_poke(me->self);
 		join_round();
-		if (draw(2) == 0 && read_poke(me->self))
-			on_poke();
+		if (draw(2) == 0 && read_poke(me->self, &passed_over))
+			on_poke(passed_over);
 		act(&me->pool[draw(POOLS)]);
 	}
 	return NULL;
@@ -741,6 +759,7 @@ forget_all(struct pgr_monitor *m)
 		free(m->view[n]);
 	memset(m->watched, 0, SLOTS * sizeof(*m->watched));
 	memset(m->view, 0, POOLS * sizeof(*m->view));
+	memset(m->offer, 0, SLOTS * sizeof(*m->offer));
 }
 
 /* monitor/monitor.c */
@@ -758,7 +777,8 @@ run_monitor(struct pgr_monitor *m)
 	while (!atomic_load(&stopping)) {
 		sleep_for_poke(PGR_PROC_MONITOR);
 		join_round();
-		if (!read_poke(PGR_PROC_MONITOR))
+		m->now += LONG;
+		if (!read_poke(PGR_PROC_MONITOR, NULL))
 			continue;
 		if (atomic_exchange(&shm.seg->died, 0) != 0) {
 			COUNT(sweeps);
@@ -910,8 +930,9 @@ start(pthread_t *threads)
 	PGR_ASSERT(m != NULL);
 	*m = (struct pgr_monitor){.shm = &shm, .now = NOW, .master = -1,
 		.watched = calloc(PGR_SLOTS_MAX, sizeof(*m->watched)),
+		.offer = calloc(PGR_SLOTS_MAX, sizeof(*m->offer)),
 		.view = calloc(PGR_POOLS_MAX, sizeof(*m->view))};
-	PGR_ASSERT(m->watched != NULL && m->view != NULL);
+	PGR_ASSERT(m->watched != NULL && m->offer != NULL && m->view != NULL);
 	actor[WORKERS].monitor = m;
 	for (uint32_t i = 0; i <= WORKERS; i++) {
 		actor[i].self = i < WORKERS ? i : PGR_PROC_MONITOR;
@@ -957,6 +978,7 @@ main(int argc, char **argv)
 	seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
+	pgr_log_init("test", PGR_LOG_ERROR, false);
 	shm_make(&shm, WORKERS);
 	for (uint32_t n = 0; n < POOLS; n++)
 		(void)shm_pool(&shm, pool_size[n], 1);
