@@ -263,4 +263,5 @@ pgr_load_check(struct pgr_load *load)
 	check_admins(load, "admin.stats_users", load->cfg.stats_users);
 	check_listens(load);
 	check_dns_servers(load);
+	pgr_load_check_tls(load);
 }

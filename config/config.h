@@ -47,6 +47,23 @@ enum pgr_config_auth {
 	PGR_CONFIG_AUTH_PLAIN,
 	PGR_CONFIG_AUTH_MD5,
 	PGR_CONFIG_AUTH_SCRAM,
+	PGR_CONFIG_AUTH_CERT,
+};
+
+/* Towards clients and towards servers; in this order each asks for more. */
+enum pgr_config_tls_mode {
+	PGR_CONFIG_TLS_UNSET, /* of one server: as server_tls says */
+	PGR_CONFIG_TLS_DISABLE,
+	PGR_CONFIG_TLS_ALLOW,
+	PGR_CONFIG_TLS_PREFER, /* servers only */
+	PGR_CONFIG_TLS_REQUIRE,
+	PGR_CONFIG_TLS_VERIFY_CA,
+	PGR_CONFIG_TLS_VERIFY_FULL,
+};
+
+enum pgr_config_tls_version {
+	PGR_CONFIG_TLS_1_2,
+	PGR_CONFIG_TLS_1_3,
 };
 
 enum pgr_config_log_format {
@@ -95,6 +112,20 @@ enum pgr_config_secret_kind {
 struct pgr_config_secret {
 	enum pgr_config_secret_kind kind;
 	pgr_sref text;
+};
+
+/* A file in PEM, read with the configuration, so that a child needs none. path off 0: not given. */
+struct pgr_config_file {
+	pgr_cref path; /* as written */
+	pgr_sref text;
+};
+
+struct pgr_config_tls {
+	enum pgr_config_tls_mode mode;
+	enum pgr_config_tls_version min_version; /* towards clients */
+	struct pgr_config_file cert;
+	struct pgr_config_file key;
+	struct pgr_config_file ca;
 };
 
 /*
@@ -147,6 +178,7 @@ struct pgr_config_server {
 	uint32_t weight;
 	uint32_t port;
 	bool is_unix;
+	struct pgr_config_tls tls; /* only what this server says itself */
 };
 
 struct pgr_config_db {
@@ -191,6 +223,8 @@ struct pgr_config {
 	enum pgr_config_log_format log_format;
 	pgr_cref log_destination; /* "stderr", or the absolute path of a file */
 	enum pgr_config_auth auth_type;
+	struct pgr_config_tls client_tls;
+	struct pgr_config_tls server_tls;
 	uint32_t max_clients;
 	uint32_t tcp_keepalive_count;
 	bool log_connections;
@@ -258,6 +292,14 @@ const struct pgr_config_user *pgr_config_find_user(const struct pgr_config *cfg,
  */
 void pgr_config_pooling(const struct pgr_config *cfg, const struct pgr_config_db *db,
 	const struct pgr_config_user *user, struct pgr_config_pooling *ret);
+
+/* What holds towards this server: its own keys over server_tls. A Unix socket has no TLS. */
+void pgr_config_server_tls(const struct pgr_config *cfg, const struct pgr_config_server *server,
+	struct pgr_config_tls *ret);
+
+/* The same for the server of the database that a client calls so; server_tls when there is none. */
+void pgr_config_database_tls(
+	const struct pgr_config *cfg, const char *database, struct pgr_config_tls *ret);
 
 /* May this user log in to the console, and change things there? */
 bool pgr_config_is_admin(const struct pgr_config *cfg, const char *user);

@@ -38,11 +38,28 @@ listen_equal(const struct pgr_section *a, const struct pgr_config_listen *la,
 }
 
 static bool
+file_equal(const struct pgr_section *a, const struct pgr_config_file *fa,
+	const struct pgr_section *b, const struct pgr_config_file *fb)
+{
+	return text_equal(a, fa->path, b, fb->path) &&
+		strcmp(pgr_config_secret_text(a->secrets, fa->text),
+			pgr_config_secret_text(b->secrets, fb->text)) == 0;
+}
+
+static bool
+tls_equal(const struct pgr_section *a, const struct pgr_config_tls *ta, const struct pgr_section *b,
+	const struct pgr_config_tls *tb)
+{
+	return ta->mode == tb->mode && file_equal(a, &ta->cert, b, &tb->cert) &&
+		file_equal(a, &ta->key, b, &tb->key) && file_equal(a, &ta->ca, b, &tb->ca);
+}
+
+static bool
 server_equal(const struct pgr_section *a, const struct pgr_config_server *sa,
 	const struct pgr_section *b, const struct pgr_config_server *sb)
 {
 	return sa->port == sb->port && sa->role == sb->role && sa->weight == sb->weight &&
-		text_equal(a, sa->host, b, sb->host);
+		text_equal(a, sa->host, b, sb->host) && tls_equal(a, &sa->tls, b, &sb->tls);
 }
 
 static size_t
@@ -109,6 +126,8 @@ field_equal(const struct pgr_key *key, const struct pgr_section *a, const struct
 		return text_equal(a, *(const pgr_cref *)fa, b, *(const pgr_cref *)fb);
 	if (key->type == PGR_KEY_SECRET)
 		return secret_equal(a, fa, b, fb);
+	if (key->type == PGR_KEY_FILE)
+		return file_equal(a, fa, b, fb);
 	if (key->type == PGR_KEY_ADDRESS)
 		return listen_equal(a, fa, b, fb);
 	return memcmp(fa, fb, pgr_key_size(key)) == 0;
@@ -144,6 +163,8 @@ tell_key(struct differ *differ, const struct pgr_key *key, const struct pgr_sect
 	pgr_section_path(b, key, path, sizeof(path));
 	side_text(a, key, from, sizeof(from));
 	side_text(b, key, to, sizeof(to));
+	/* what differs is in a file */
+	secret = secret || (strcmp(from, to) == 0 && strlen(to) + 1 < sizeof(to));
 	tell(differ, path, from, secret ? "(changed)" : to, (key->flags & PGR_KEY_RESTART) != 0);
 }
 

@@ -12,6 +12,7 @@
 #include "config/load.h"
 
 #define PASSWORD_FILE_MAX 66000
+#define PEM_FILE_MAX (4u << 20)
 
 struct content {
 	char *data; /* NUL-terminated */
@@ -293,4 +294,68 @@ pgr_load_password_file(
 		text = keep_password(load, &content);
 	content_fini(&content);
 	return text;
+}
+
+static bool
+find_text(const struct pgr_load *load, const char *path, pgr_sref *ret)
+{
+	for (size_t i = 0; i < load->text_count; i++) {
+		if (strcmp(load->texts[i].path, path) == 0) {
+			*ret = load->texts[i].text;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+keep_text(struct pgr_load *load, const char *path, const char *data, pgr_sref *ret)
+{
+	struct pgr_load_text *more =
+		reallocarray(load->texts, load->text_count + 1, sizeof(*load->texts));
+
+	if (more == NULL)
+		return false;
+	load->texts = more;
+	ret->off = pgr_block_add_text(&load->secrets, data);
+	load->texts[load->text_count++] = (struct pgr_load_text){.path = path, .text = *ret};
+	return true;
+}
+
+static const char *
+wrong_text(const struct pgr_key *key, const struct content *content)
+{
+	if ((key->flags & PGR_KEY_PRIVATE) != 0 && (content->stat.st_mode & (S_IROTH | S_IWOTH)) != 0)
+		return "everybody may read or write this file of a private key";
+	if (strlen(content->data) != content->len)
+		return "is not a text";
+	return NULL;
+}
+
+bool
+pgr_load_text_file(struct pgr_load *load, const struct pgr_key *key, const struct pgr_node *node,
+	pgr_sref *ret)
+{
+	const char *path = relative_to(load, node, false);
+	struct pgr_complaint complaint;
+	struct content content;
+	const char *wrong;
+
+	if (!load->may_read || path == NULL) {
+		complain_file(load, key->name, node, "files cannot be read from here");
+		return false;
+	}
+	if ((key->flags & PGR_KEY_PRIVATE) == 0 && find_text(load, path, ret))
+		return true;
+	if (!read_file(path, PEM_FILE_MAX, &content, &complaint)) {
+		complain_file(load, path, node, complaint.message);
+		return false;
+	}
+	wrong = wrong_text(key, &content);
+	if (wrong == NULL && !keep_text(load, path, content.data, ret))
+		wrong = "the configuration is too large";
+	if (wrong != NULL)
+		complain_file(load, path, node, wrong);
+	content_fini(&content);
+	return wrong == NULL;
 }

@@ -154,3 +154,30 @@ pgr_config_is_stats_user(const struct pgr_config *cfg, const char *user)
 {
 	return list_has(cfg, cfg->stats_users, user) || pgr_config_is_admin(cfg, user);
 }
+
+void
+pgr_config_database_tls(const struct pgr_config *cfg, const char *database, struct pgr_config_tls *ret)
+{
+	const struct pgr_config_db *db = pgr_config_find_db(cfg, database);
+
+	pgr_config_server_tls(cfg, db != NULL ? pgr_config_server_at(cfg, db, 0) : NULL, ret);
+}
+
+void
+pgr_config_server_tls(const struct pgr_config *cfg, const struct pgr_config_server *server,
+	struct pgr_config_tls *ret)
+{
+	*ret = cfg->server_tls;
+	if (server == NULL)
+		return;
+	if (server->tls.mode != PGR_CONFIG_TLS_UNSET)
+		ret->mode = server->tls.mode;
+	if (!pgr_config_is_null(server->tls.cert.path)) {
+		ret->cert = server->tls.cert;
+		ret->key = server->tls.key;
+	}
+	if (!pgr_config_is_null(server->tls.ca.path))
+		ret->ca = server->tls.ca;
+	if (server->is_unix)
+		ret->mode = PGR_CONFIG_TLS_DISABLE;
+}

@@ -25,7 +25,6 @@
 #define IN_POOLING (PGR_IN_DEFAULTS | PGR_IN_DATABASE)
 #define IN_ALL (IN_POOLING | PGR_IN_USER)
 
-#define TLS "TLS"
 #define REPLICAS "reading from replicas"
 #define SHARDS "sharding"
 #define SQL "reading SQL"
@@ -49,7 +48,7 @@ static const struct pgr_key_word auth_types[] = {
 	{"plain", PGR_CONFIG_AUTH_PLAIN, NULL},
 	{"md5", PGR_CONFIG_AUTH_MD5, NULL},
 	{"scram-sha-256", PGR_CONFIG_AUTH_SCRAM, NULL},
-	{"cert", 0, TLS},
+	{"cert", PGR_CONFIG_AUTH_CERT, NULL},
 	{"hba", 0, "hba"},
 	{"ldap", 0, "LDAP"},
 	{"pam", 0, "PAM"},
@@ -57,27 +56,27 @@ static const struct pgr_key_word auth_types[] = {
 };
 
 static const struct pgr_key_word client_tls_modes[] = {
-	{"disable", 0, NULL},
-	{"allow", 0, TLS},
-	{"require", 0, TLS},
-	{"verify-ca", 0, TLS},
-	{"verify-full", 0, TLS},
+	{"disable", PGR_CONFIG_TLS_DISABLE, NULL},
+	{"allow", PGR_CONFIG_TLS_ALLOW, NULL},
+	{"require", PGR_CONFIG_TLS_REQUIRE, NULL},
+	{"verify-ca", PGR_CONFIG_TLS_VERIFY_CA, NULL},
+	{"verify-full", PGR_CONFIG_TLS_VERIFY_FULL, NULL},
 	{NULL, 0, NULL},
 };
 
 static const struct pgr_key_word server_tls_modes[] = {
-	{"disable", 0, NULL},
-	{"allow", 0, TLS},
-	{"prefer", 0, NULL},
-	{"require", 0, TLS},
-	{"verify-ca", 0, TLS},
-	{"verify-full", 0, TLS},
+	{"disable", PGR_CONFIG_TLS_DISABLE, NULL},
+	{"allow", PGR_CONFIG_TLS_ALLOW, NULL},
+	{"prefer", PGR_CONFIG_TLS_PREFER, NULL},
+	{"require", PGR_CONFIG_TLS_REQUIRE, NULL},
+	{"verify-ca", PGR_CONFIG_TLS_VERIFY_CA, NULL},
+	{"verify-full", PGR_CONFIG_TLS_VERIFY_FULL, NULL},
 	{NULL, 0, NULL},
 };
 
 static const struct pgr_key_word tls_versions[] = {
-	{"1.2", 0, NULL},
-	{"1.3", 0, TLS},
+	{"1.2", PGR_CONFIG_TLS_1_2, NULL},
+	{"1.3", PGR_CONFIG_TLS_1_3, NULL},
 	{NULL, 0, NULL},
 };
 
@@ -145,6 +144,11 @@ static const struct pgr_key_word roles[] = {
 #define LATER_TEXT(name_, where_, later_, about_)                                                  \
 	LATER(name_, TEXT, where_, "null", later_, about_, .max = 4096, .flags = PGR_KEY_NULLABLE)
 
+/* The path of a file in PEM. */
+#define FILE_ROW(name_, where_, about_, ...)                                                       \
+	ROW(name_, FILE, where_, "null", about_, .max = 4096, __VA_ARGS__)
+#define PRIVATE (PGR_KEY_NULLABLE | PGR_KEY_PRIVATE)
+
 const struct pgr_key pgr_keys[] = {
 	GLOBAL("listen", ADDRESSES, "127.0.0.1:6432",
 		"Where clients connect: `host:port`, `[v6]:port`, or a directory for the Unix socket "
@@ -184,22 +188,42 @@ const struct pgr_key pgr_keys[] = {
 	GLOBAL("max_clients", INT, "10000", "Client connections of all databases together.",
 		CONFIG(max_clients), .min = 1, .max = MOST_CLIENTS, .flags = PGR_KEY_RESTART)
 	GLOBAL("client_tls", GROUP, NULL, "TLS towards clients.")
-	GLOBAL("client_tls.mode", WORD, "disable", "Whether clients may or must use TLS.",
-		.words = client_tls_modes)
-	LATER_TEXT("client_tls.cert_file", PGR_IN_GLOBAL, TLS, "Certificate shown to clients.")
-	LATER_TEXT("client_tls.key_file", PGR_IN_GLOBAL, TLS, "Its private key.")
-	LATER_TEXT("client_tls.ca_file", PGR_IN_GLOBAL, TLS, "Authorities that sign clients' certificates.")
-	GLOBAL("client_tls.min_version", WORD, "1.2", "Lowest version of TLS.", .words = tls_versions)
+	GLOBAL("client_tls.mode", WORD, "disable",
+		"`disable`: TLS is declined; `allow`: clients may use it; `require`: they must; "
+		"`verify-ca`: and show a certificate that an authority of `ca_file` has signed; "
+		"`verify-full`: whose common name is the user's. Unix sockets have no TLS and are let in.",
+		CONFIG(client_tls.mode), .words = client_tls_modes)
+	FILE_ROW("client_tls.cert_file", PGR_IN_GLOBAL,
+		"Certificate shown to clients, and behind it those that lead to its authority.",
+		CONFIG(client_tls.cert), .flags = PGR_KEY_NULLABLE)
+	FILE_ROW("client_tls.key_file", PGR_IN_GLOBAL,
+		"Its private key, without a passphrase and not readable by everybody.",
+		CONFIG(client_tls.key), .flags = PRIVATE)
+	FILE_ROW("client_tls.ca_file", PGR_IN_GLOBAL,
+		"Authorities that sign clients' certificates; with it each client is asked for one. "
+		"Revocation lists in the file are enforced.",
+		CONFIG(client_tls.ca), .flags = PGR_KEY_NULLABLE)
+	GLOBAL("client_tls.min_version", WORD, "1.2", "Lowest version of TLS.",
+		CONFIG(client_tls.min_version), .words = tls_versions)
 	GLOBAL("server_tls", GROUP, NULL, "TLS towards servers.")
 	GLOBAL("server_tls.mode", WORD, "prefer",
-		"Whether servers are asked for TLS; `prefer` acts as `disable` in this version.",
-		.words = server_tls_modes)
-	LATER_TEXT("server_tls.ca_file", PGR_IN_GLOBAL, TLS, "Authorities that sign servers' certificates.")
-	LATER_TEXT("server_tls.cert_file", PGR_IN_GLOBAL, TLS, "Certificate shown to servers.")
-	LATER_TEXT("server_tls.key_file", PGR_IN_GLOBAL, TLS, "Its private key.")
+		"As libpq's `sslmode`: `allow` uses TLS where a server refuses without, `prefer` where it "
+		"has it, `require` always; `verify-ca` checks the server's certificate, `verify-full` "
+		"also that it is for `host`. `require` with `ca_file` checks as `verify-ca`. Unix sockets "
+		"have no TLS.",
+		CONFIG(server_tls.mode), .words = server_tls_modes)
+	FILE_ROW("server_tls.ca_file", PGR_IN_GLOBAL,
+		"Authorities that sign servers' certificates. Revocation lists in the file are enforced.",
+		CONFIG(server_tls.ca), .flags = PGR_KEY_NULLABLE)
+	FILE_ROW("server_tls.cert_file", PGR_IN_GLOBAL, "Certificate shown to servers.",
+		CONFIG(server_tls.cert), .flags = PGR_KEY_NULLABLE)
+	FILE_ROW("server_tls.key_file", PGR_IN_GLOBAL,
+		"Its private key, without a passphrase and not readable by everybody.",
+		CONFIG(server_tls.key), .flags = PRIVATE)
 	GLOBAL("auth", GROUP, NULL, "How clients prove who they are.")
 	GLOBAL("auth.type", WORD, "scram-sha-256",
-		"What clients are asked for: nothing, the password in clear, its MD5 hash, or SCRAM.",
+		"What clients are asked for: nothing, the password in clear, its MD5 hash, SCRAM, or a "
+		"certificate whose common name is the user's (`cert`, which needs `client_tls`).",
 		CONFIG(auth_type), .words = auth_types)
 	LATER_TEXT("auth.hba_file", PGR_IN_GLOBAL, "hba", "Rules in the format of pg_hba.conf.")
 	LATER_TEXT("auth.query", PGR_IN_GLOBAL, "auth.query", "Query that gives the secret of a user.")
@@ -374,7 +398,16 @@ const struct pgr_key pgr_keys[] = {
 		SERVER(role), .words = roles)
 	LATER("weight", INT, PGR_IN_SERVER, "1", REPLICAS, "Its share of reads beside others.",
 		SERVER(weight), .max = 10000)
-	LATER("tls", ABSENT, PGR_IN_SERVER, "null", TLS, "TLS towards this server.")
+	ROW("tls", GROUP, PGR_IN_SERVER, NULL, "What holds for this server instead of `server_tls`.")
+	ROW("tls.mode", WORD, PGR_IN_SERVER, "null", "Instead of `server_tls.mode`.", SERVER(tls.mode),
+		.words = server_tls_modes, .flags = PGR_KEY_NULLABLE)
+	FILE_ROW("tls.ca_file", PGR_IN_SERVER, "Instead of `server_tls.ca_file`.", SERVER(tls.ca),
+		.flags = PGR_KEY_NULLABLE)
+	FILE_ROW("tls.cert_file", PGR_IN_SERVER,
+		"Instead of `server_tls.cert_file`; with `tls.key_file`.", SERVER(tls.cert),
+		.flags = PGR_KEY_NULLABLE)
+	FILE_ROW("tls.key_file", PGR_IN_SERVER, "Instead of `server_tls.key_file`.", SERVER(tls.key),
+		.flags = PRIVATE)
 };
 
 /* clang-format on */
@@ -425,6 +458,8 @@ pgr_key_size(const struct pgr_key *key)
 		return sizeof(pgr_cref);
 	case PGR_KEY_SECRET:
 		return sizeof(struct pgr_config_secret);
+	case PGR_KEY_FILE:
+		return sizeof(struct pgr_config_file);
 	case PGR_KEY_ADDRESS:
 		return sizeof(struct pgr_config_listen);
 	case PGR_KEY_TEXTS:
@@ -472,6 +507,8 @@ pgr_key_type_name(const struct pgr_key *key)
 	case PGR_KEY_SECRET:
 	case PGR_KEY_SECRET_FILE:
 		return "a text";
+	case PGR_KEY_FILE:
+		return "a file";
 	case PGR_KEY_ADDRESS:
 		return "an address";
 	case PGR_KEY_ADDRESSES:

@@ -25,6 +25,7 @@ enum pgr_key_type {
 	PGR_KEY_SECRET,      /* struct pgr_config_secret: to log in to a server with */
 	PGR_KEY_SECRETS,     /* list of struct pgr_config_secret: to check clients against */
 	PGR_KEY_SECRET_FILE, /* fills the secret beside it */
+	PGR_KEY_FILE,        /* struct pgr_config_file */
 	PGR_KEY_ADDRESS,     /* struct pgr_config_listen */
 	PGR_KEY_ADDRESSES,   /* list of struct pgr_config_listen */
 	PGR_KEY_INCLUDE,     /* list of globs */
@@ -63,6 +64,7 @@ enum pgr_key_flag {
 	PGR_KEY_NAME = 32,    /* a text of at most PGR_CONFIG_NAME_MAX bytes */
 	PGR_KEY_HOST = 64,    /* sets is_unix of the server beside it when it is a path */
 	PGR_KEY_STDERR = 128, /* a text that is "stderr" or an absolute path */
+	PGR_KEY_PRIVATE = 256, /* a file that not everybody may read */
 };
 
 struct pgr_key_word {

@@ -297,6 +297,7 @@ load_fini(struct pgr_load *load)
 	free(load->users);
 	free(load->files);
 	free(load->includes);
+	free(load->texts);
 }
 
 static void

@@ -34,6 +34,12 @@ struct pgr_load_file {
 	uint64_t ino;
 };
 
+/* Many servers may name one file: it is read once. */
+struct pgr_load_text {
+	const char *path;
+	pgr_sref text;
+};
+
 struct pgr_load {
 	struct pgr_arena arena; /* nodes, paths */
 	struct pgr_tree tree;
@@ -50,6 +56,8 @@ struct pgr_load {
 	size_t file_count;
 	pgr_cref *includes; /* patterns */
 	size_t include_count;
+	struct pgr_load_text *texts;
+	size_t text_count;
 	size_t total; /* bytes of all files */
 	unsigned depth;
 	bool may_read; /* files besides the one given */
@@ -93,6 +101,9 @@ const char *pgr_load_password_file(
 int pgr_watch_glob(const char *pattern, glob_t *found); /* as glob(3) */
 void pgr_watch_pattern(struct pgr_load *load, const char *pattern);
 void pgr_watch_file(struct pgr_load *load, const char *path, const struct stat *stat);
+/* The contents of the file that node names, in the secrets; false: told why. */
+bool pgr_load_text_file(struct pgr_load *load, const struct pgr_key *key,
+	const struct pgr_node *node, pgr_sref *ret);
 
 /* set.c: stores the value of one key that is no mapping of keys. */
 void pgr_load_value(struct pgr_load *load, struct pgr_scope *scope, const struct pgr_key *key,
@@ -107,5 +118,8 @@ void pgr_load_servers(struct pgr_load *load, struct pgr_scope *scope, const stru
 
 /* check.c: what only the whole can tell; sorts databases and users. */
 void pgr_load_check(struct pgr_load *load);
+
+/* check_tls.c: do keys of TLS fit together, and are their files of use? Part of the above. */
+void pgr_load_check_tls(struct pgr_load *load);
 
 #endif

@@ -142,6 +142,17 @@ set_text(struct pgr_load *load, const struct pgr_scope *scope, const struct pgr_
 		((struct pgr_config_server *)scope->self)->is_unix = node->text[0] == '/';
 }
 
+static void
+set_file(struct pgr_load *load, const struct pgr_key *key, void *field, const struct pgr_node *node)
+{
+	struct pgr_config_file file;
+
+	if (!check_text(load, key, node) || !pgr_load_text_file(load, key, node, &file.text))
+		return;
+	file.path.off = pgr_block_add_text(&load->block, node->text);
+	memcpy(field, &file, sizeof(file));
+}
+
 /* Lists may be given as their only element. first: where iteration begins; false: told why not. */
 static bool
 list_of(struct pgr_load *load, const struct pgr_key *key, const struct pgr_node *node,
@@ -405,6 +416,8 @@ set_given(struct pgr_load *load, const struct pgr_scope *scope, const struct pgr
 		set_some_secret(load, scope, key, field, node);
 	else if (key->type == PGR_KEY_TEXT)
 		set_text(load, scope, key, field, node);
+	else if (key->type == PGR_KEY_FILE)
+		set_file(load, key, field, node);
 	else if (key->type == PGR_KEY_TEXTS)
 		set_texts(load, key, field, node);
 	else if (key->type == PGR_KEY_ADDRESS)

@@ -151,6 +151,35 @@ put_address(struct text *out, const struct pgr_config *cfg, const struct pgr_con
 }
 
 static void
+put_path(struct text *out, const char *name, const struct pgr_config *cfg, pgr_cref path,
+	const char **separator)
+{
+	if (pgr_config_is_null(path))
+		return;
+	put(out, "%s%s: %s", *separator, name, pgr_config_text(cfg, path));
+	*separator = ", ";
+}
+
+static void
+put_server_tls(struct text *out, const struct pgr_config *cfg, const struct pgr_config_tls *tls)
+{
+	const char *begin = ", tls: {";
+	const char *separator = begin;
+	char word[32];
+
+	if (tls->mode != PGR_CONFIG_TLS_UNSET) {
+		pgr_value_format(pgr_key_find(PGR_IN_SERVER, "tls.mode"), tls->mode, word, sizeof(word));
+		put(out, "%smode: %s", separator, word);
+		separator = ", ";
+	}
+	put_path(out, "ca_file", cfg, tls->ca.path, &separator);
+	put_path(out, "cert_file", cfg, tls->cert.path, &separator);
+	put_path(out, "key_file", cfg, tls->key.path, &separator);
+	if (separator != begin)
+		put(out, "}");
+}
+
+static void
 put_server(struct text *out, const struct pgr_config *cfg, const struct pgr_config_server *server)
 {
 	const char *host = pgr_config_text(cfg, server->host);
@@ -158,7 +187,9 @@ put_server(struct text *out, const struct pgr_config *cfg, const struct pgr_conf
 	char word[32];
 
 	pgr_value_format(role, server->role, word, sizeof(word));
-	put(out, "{host: %s, port: %u, role: %s}", host, server->port, word);
+	put(out, "{host: %s, port: %u, role: %s", host, server->port, word);
+	put_server_tls(out, cfg, &server->tls);
+	put(out, "}");
 }
 
 static void
@@ -205,8 +236,8 @@ put_field(struct text *out, const struct pgr_key *key, const struct pgr_config *
 	struct pgr_config_secret secret;
 	pgr_cref ref;
 
-	if (key->type == PGR_KEY_TEXT) {
-		memcpy(&ref, field, sizeof(ref));
+	if (key->type == PGR_KEY_TEXT || key->type == PGR_KEY_FILE) {
+		memcpy(&ref, field, sizeof(ref)); /* of a file: its path */
 		put(out, "%s", pgr_config_is_null(ref) ? "null" : pgr_config_text(cfg, ref));
 	} else if (key->type == PGR_KEY_SECRET) {
 		memcpy(&secret, field, sizeof(secret));

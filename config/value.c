@@ -183,6 +183,7 @@ parse_unranged(
 	case PGR_KEY_SECRET:
 	case PGR_KEY_SECRETS:
 	case PGR_KEY_SECRET_FILE:
+	case PGR_KEY_FILE:
 	case PGR_KEY_ADDRESS:
 	case PGR_KEY_ADDRESSES:
 	case PGR_KEY_INCLUDE:

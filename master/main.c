@@ -22,10 +22,13 @@
 
 #include "base/log.h"
 #include "master/master.h"
+#include "net/tls.h"
+#include "shm/secret.h"
 
 #define DEFAULT_CONFIG "/etc/pgroute/pgroute.yaml"
 #define TICK_MS 100
 #define LAST_WAIT (2 * PGR_USEC_PER_SEC)
+#define TICKET_KEY_LIFE (12 * 3600 * PGR_USEC_PER_SEC)
 
 static void
 notify(const char *state)
@@ -151,6 +154,18 @@ find_user(struct pgr_master *m, struct pgr_err *err)
 	return PGR_OK;
 }
 
+static void
+rotate_tickets(struct pgr_master *m)
+{
+	struct pgr_err err;
+
+	if (m->now < m->next_ticket_key)
+		return;
+	m->next_ticket_key = m->now + TICKET_KEY_LIFE;
+	if (pgr_tickets_rotate(&m->shm.secrets->tickets, &err) != PGR_OK)
+		pgr_log(PGR_LOG_ERROR, "tls.tickets", "%s", err.message);
+}
+
 static uint32_t
 worker_count(const struct pgr_config *cfg)
 {
@@ -212,6 +227,7 @@ run(struct pgr_master *m)
 		pgr_logfile_tick(m);
 		pgr_reload_tick(m);
 		pgr_stop_tick(m);
+		rotate_tickets(m);
 	}
 }
 
@@ -262,6 +278,7 @@ serve(struct pgr_master *m)
 {
 	struct pgr_err err;
 
+	pgr_tls_init();
 	if (!load_config(m))
 		return 1;
 	pgr_log_init("master", m->pair.config->log_level,
@@ -274,6 +291,7 @@ serve(struct pgr_master *m)
 	}
 	check_open_files(m);
 	m->now = pgr_clock_now();
+	rotate_tickets(m);
 	pgr_children_start(m);
 	notify("READY=1");
 	pgr_log(PGR_LOG_INFO, "start", "pgroute " PGR_VERSION " serves with %u workers",

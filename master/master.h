@@ -31,6 +31,7 @@ struct pgr_ask_pending {
 	unsigned child; /* index into master->child */
 	uint32_t slot;
 	uint32_t conn;
+	bool lent; /* the end for others is wanted */
 	pgr_usec until;
 };
 
@@ -38,6 +39,7 @@ struct pgr_ask_pending {
 
 struct pgr_vault {
 	int *fd;        /* by slot; -1: none */
+	int *lent;      /* by slot, + 1: the end for others of a TLS connection; 0: none */
 	uint32_t *conn; /* by slot: of which connection */
 	struct pgr_ask_pending pending[PGR_VAULT_PENDING];
 	unsigned pending_count;
@@ -65,6 +67,7 @@ struct pgr_master {
 	struct pgr_child child[PGR_PROCS]; /* workers, then monitor and stats */
 	unsigned children;
 	struct pgr_vault vault;
+	pgr_usec next_ticket_key; /* when keys of TLS session tickets are rotated */
 	pgr_usec stop_at;  /* when the present stage of stopping ends; 0: not stopping */
 	pgr_usec kill_at;
 	pgr_usec quiet_by; /* when the segment must be clean, all workers having left */

@@ -44,7 +44,7 @@ drop_privileges(const struct pgr_master *m)
 #ifdef PGR_SECCOMP
 static const int for_all[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
 	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(close),
-	SCMP_SYS(shutdown), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(connect),
+	SCMP_SYS(shutdown), SCMP_SYS(socketpair), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(connect),
 	SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(getpeername), SCMP_SYS(getsockname),
 	SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(eventfd2), SCMP_SYS(fcntl), SCMP_SYS(dup), SCMP_SYS(dup3),
@@ -58,7 +58,7 @@ static const int for_all[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), 
 
 /* The monitor resolves names; stats serves HTTP. */
 static const int for_others[] = {SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(ioctl), SCMP_SYS(uname),
-	SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(socketpair), SCMP_SYS(pipe2)};
+	SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(pipe2)};
 
 static bool
 allow(scmp_filter_ctx ctx, const int *calls, size_t n)

@@ -1,7 +1,8 @@
 /*
  * The vault: a duplicate of every server connection, so that any worker can come to any slot's
- * descriptor, and connections outlive the workers that opened them. A question that comes before its
- * deposit (another socket, another order) waits for it.
+ * descriptor, and connections outlive the workers that opened them. Of a TLS connection it also has the
+ * end that workers get who do not speak its TLS. A question that comes before its deposit (another
+ * socket, another order) waits for it.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,8 +16,9 @@ void
 pgr_vault_init(struct pgr_vault *vault)
 {
 	vault->fd = malloc(sizeof(*vault->fd) * PGR_SLOTS_MAX);
+	vault->lent = calloc(PGR_SLOTS_MAX, sizeof(*vault->lent));
 	vault->conn = calloc(PGR_SLOTS_MAX, sizeof(*vault->conn));
-	PGR_ASSERT(vault->fd != NULL && vault->conn != NULL);
+	PGR_ASSERT(vault->fd != NULL && vault->lent != NULL && vault->conn != NULL);
 	for (uint32_t i = 0; i < PGR_SLOTS_MAX; i++)
 		vault->fd[i] = -1;
 }
@@ -27,6 +29,9 @@ drop(struct pgr_vault *vault, uint32_t slot)
 	if (vault->fd[slot] >= 0)
 		close(vault->fd[slot]);
 	vault->fd[slot] = -1;
+	if (vault->lent[slot] != 0)
+		close(vault->lent[slot] - 1);
+	vault->lent[slot] = 0;
 }
 
 /* True: answered, one way or the other. */
@@ -35,13 +40,14 @@ answer_one(struct pgr_master *m, const struct pgr_ask_pending *ask)
 {
 	struct pgr_note note = {.kind = PGR_NOTE_NONE, .slot = ask->slot, .conn = ask->conn};
 	const struct pgr_child *child = &m->child[ask->child];
-	int fd = -1;
+	int fd = ask->lent ? m->vault.lent[ask->slot] - 1 : m->vault.fd[ask->slot];
 
 	if (child->sock < 0)
 		return true;
-	if (m->vault.fd[ask->slot] >= 0 && m->vault.conn[ask->slot] == ask->conn) {
+	if (m->vault.conn[ask->slot] != ask->conn)
+		fd = -1;
+	if (fd >= 0) {
 		note.kind = PGR_NOTE_HERE;
-		fd = m->vault.fd[ask->slot];
 	} else if (m->now < ask->until) {
 		return false;
 	}
@@ -65,6 +71,7 @@ on_ask(struct pgr_master *m, unsigned child, const struct pgr_note *note)
 	struct pgr_ask_pending ask = {.child = child,
 		.slot = note->slot,
 		.conn = note->conn,
+		.lent = note->lent != 0,
 		.until = m->now + PENDING_MOST};
 
 	if (!answer_one(m, &ask) && m->vault.pending_count < PGR_VAULT_PENDING)
@@ -81,6 +88,13 @@ on_note(struct pgr_master *m, unsigned child, const struct pgr_note *note, int f
 		drop(vault, note->slot);
 		vault->fd[note->slot] = fd;
 		vault->conn[note->slot] = note->conn;
+		pgr_vault_answer(m);
+		return;
+	case PGR_NOTE_LEND:
+		if (vault->fd[note->slot] < 0 || vault->conn[note->slot] != note->conn ||
+			vault->lent[note->slot] != 0)
+			break;
+		vault->lent[note->slot] = fd + 1;
 		pgr_vault_answer(m);
 		return;
 	case PGR_NOTE_ASK:

@@ -17,6 +17,7 @@
 
 #define CANCEL_CODE 80877102u
 #define ASK_AGAIN (10 * PGR_USEC_PER_SEC)
+#define FAREWELL_MOST PGR_USEC_PER_SEC /* for a home to say goodbye */
 
 static struct pgr_watched *
 watched_get(struct pgr_monitor *m, pgr_slot_id slot)
@@ -27,11 +28,20 @@ watched_get(struct pgr_monitor *m, pgr_slot_id slot)
 		w = calloc(1, sizeof(*w));
 		PGR_ASSERT(w != NULL);
 		w->slot = slot;
-		w->fd = w->cancel_fd = -1;
+		w->fd = -1;
+		pgr_stream_init(&w->cancel, -1);
 		m->watched[slot.n] = w;
 		m->watched_top = PGR_MAX(m->watched_top, slot.n + 1);
 	}
 	return w;
+}
+
+static void
+end_cancel(struct pgr_watched *w)
+{
+	if (w->cancel.fd >= 0)
+		close(w->cancel.fd);
+	pgr_stream_fini(&w->cancel);
 }
 
 static void
@@ -41,9 +51,8 @@ forget(struct pgr_monitor *m, struct pgr_watched *w)
 		pgr_loop_remove(&m->loop, w->fd);
 		close(w->fd);
 	}
-	if (w->cancel_fd >= 0)
-		close(w->cancel_fd);
-	w->fd = w->cancel_fd = -1;
+	end_cancel(w);
+	w->fd = -1;
 	w->asked = w->ending = w->overdue = w->cancel_sent = false;
 	w->since = 0;
 }
@@ -106,6 +115,8 @@ ended(struct pgr_monitor *m, struct pgr_watched *w)
 		(void)!pgr_fdpass_send(m->master, &note, -1); /* a full queue: the vault drops it at reuse */
 	atomic_store(&slot->deposited, 0);
 	atomic_store(&slot->pid, 0);
+	atomic_store(&slot->home, 0);
+	atomic_store(&slot->tls, 0);
 	atomic_store(&slot->uncancelable, 0);
 	if (reason < PGR_COUNT_OF(m->shm->stats->directory[0].closes))
 		pgr_stat_add(&m->shm->stats->directory[pool.n].closes[reason], 1);
@@ -131,52 +142,125 @@ begin_cancel(struct pgr_monitor *m, struct pgr_watched *w)
 	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
 	const struct pgr_addr *addr = &pgr_shm_cold(m->shm, w->slot)->addr;
 	struct pgr_err err;
+	int fd;
 
 	if (!was_busy(atomic_load(&slot->reason)) || atomic_load(&slot->uncancelable) != 0 ||
 		atomic_load(&slot->pid) == 0)
 		return;
 	if (pgr_sock_connect(&addr->sock.any, PGR_MIN(addr->len, (uint32_t)sizeof(addr->sock)),
-		    &m->keepalive, &w->cancel_fd, &err) == PGR_FAIL)
-		w->cancel_fd = -1;
+		    &m->keepalive, &fd, &err) == PGR_FAIL)
+		return;
+	pgr_stream_init(&w->cancel, fd);
+	w->cancel.hangup = true; /* looked at by tick, not by event */
+	w->cancel_secure = PGR_SECURE_ASK;
+}
+
+/* A key that was given under TLS goes out under TLS, or not at all. */
+static enum pgr_rc
+secure_cancel(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
+	struct pgr_pool *pool = pgr_shm_pool(m->shm, (pgr_pool_id){atomic_load(&slot->pool)});
+	struct pgr_host *host = &m->shm->seg->host[pool->host % PGR_HOSTS_MAX];
+	struct pgr_config_tls tls;
+	struct ssl_ctx_st *ctx;
+	struct pgr_err err;
+
+	if (atomic_load(&slot->home) == 0 || w->cancel_secure == PGR_SECURE_DONE)
+		return PGR_OK;
+	pgr_config_database_tls(m->config, pool->database, &tls);
+	ctx = pgr_secure_context(&m->contexts, &tls, m->secrets, &err);
+	return ctx == NULL ? PGR_FAIL
+			   : pgr_secure_step(&w->cancel_secure, &w->cancel, ctx, tls.mode, host->name, &err);
+}
+
+static enum pgr_rc
+send_cancel(struct pgr_monitor *m, struct pgr_watched *w)
+{
+	struct pgr_slot_cold *cold = pgr_shm_cold(m->shm, w->slot);
+	uint32_t key_len = PGR_MIN(cold->key_len, (uint32_t)PGR_KEY_MAX);
+	char packet[12 + PGR_KEY_MAX];
+
+	if (w->cancel_sent)
+		return PGR_OK;
+	pgr_put32(packet, 12 + key_len);
+	pgr_put32(packet + 4, CANCEL_CODE);
+	pgr_put32(packet + 8, atomic_load(&pgr_shm_slot(m->shm, w->slot)->pid));
+	memcpy(packet + 12, cold->key, key_len);
+	w->cancel_sent = true;
+	return pgr_stream_write(&w->cancel, packet, 12 + key_len);
 }
 
 /* Looked at on every tick: a cancel needs no haste here, only to be sent. */
 static void
 cancel_step(struct pgr_monitor *m, struct pgr_watched *w)
 {
-	struct pgr_slot_cold *cold = pgr_shm_cold(m->shm, w->slot);
-	uint32_t key_len = PGR_MIN(cold->key_len, (uint32_t)PGR_KEY_MAX);
-	char packet[12 + PGR_KEY_MAX];
+	enum pgr_rc rc;
 	char byte;
-	ssize_t n;
+	size_t n;
 
-	if (w->cancel_fd < 0)
+	if (w->cancel.fd < 0)
 		return;
-	if (!w->cancel_sent) {
-		pgr_put32(packet, 12 + key_len);
-		pgr_put32(packet + 4, CANCEL_CODE);
-		pgr_put32(packet + 8, atomic_load(&pgr_shm_slot(m->shm, w->slot)->pid));
-		memcpy(packet + 12, cold->key, key_len);
-		n = send(w->cancel_fd, packet, 12 + key_len, MSG_NOSIGNAL);
-		if (n < 0 && errno == EAGAIN)
-			return;
-		w->cancel_sent = true;
-	}
-	n = recv(w->cancel_fd, &byte, 1, 0);
-	if (n < 0 && errno == EAGAIN)
+	rc = pgr_stream_drain(&w->cancel);
+	if (rc == PGR_OK)
+		rc = secure_cancel(m, w);
+	if (rc == PGR_OK)
+		rc = send_cancel(m, w);
+	while (rc == PGR_OK)
+		rc = pgr_stream_read(&w->cancel, &byte, sizeof(byte), &n);
+	if (rc != PGR_AGAIN)
+		end_cancel(w);
+}
+
+bool
+pgr_closing_home_lives(struct pgr_monitor *m, const struct pgr_slot *slot)
+{
+	uint32_t home = atomic_load(&((struct pgr_slot *)(uintptr_t)slot)->home);
+	struct pgr_proc *proc = pgr_shm_proc(m->shm, pgr_slot_home_index(home));
+
+	return home == 0 || (pgr_proc_is(proc, PGR_LIFE_ALIVE) &&
+		pgr_slot_home(pgr_slot_home_index(home), atomic_load(&proc->incarnation)) == home);
+}
+
+/* Under TLS only the home can say goodbye. */
+static void
+ask_home(struct pgr_monitor *m, const struct pgr_slot *slot)
+{
+	unsigned k = pgr_slot_home_index(atomic_load(&((struct pgr_slot *)(uintptr_t)slot)->home));
+
+	if (!pgr_closing_home_lives(m, slot))
 		return;
-	close(w->cancel_fd);
-	w->cancel_fd = -1;
+	atomic_store(&pgr_shm_proc(m->shm, k)->farewells, 1);
+	pgr_proc_poke(m->shm, k, false);
+}
+
+/* Has our side ended? A home that has died or does not answer leaves a bare end to us. */
+static bool
+parted(struct pgr_monitor *m, const struct pgr_watched *w)
+{
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
+
+	if (atomic_load(&slot->home) == 0 || atomic_load(&slot->farewell) == w->conn)
+		return true;
+	if (pgr_closing_home_lives(m, slot) && m->now - w->since < FAREWELL_MOST)
+		return false;
+	shutdown(w->fd, SHUT_WR);
+	return true;
 }
 
 /* Our goodbye; the server reads it when it comes to reading. */
 static void
 begin_end(struct pgr_monitor *m, struct pgr_watched *w)
 {
+	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
 	char terminate[PGR_WIRE_HEADER];
 
 	w->ending = true;
 	begin_cancel(m, w);
+	if (atomic_load(&slot->home) != 0) {
+		ask_home(m, slot);
+		return;
+	}
 	pgr_wire_bare(terminate, PGR_MSG_TERMINATE);
 	(void)!send(w->fd, terminate, sizeof(terminate), MSG_NOSIGNAL);
 	shutdown(w->fd, SHUT_WR);
@@ -230,7 +314,7 @@ pgr_closing_step(struct pgr_monitor *m, pgr_slot_id id)
 		begin_end(m, w);
 	cancel_step(m, w);
 	complain(m, w);
-	if (!drained(w))
+	if (!parted(m, w) || !drained(w))
 		return false;
 	ended(m, w);
 	return true;

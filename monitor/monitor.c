@@ -50,9 +50,13 @@ attend_all(struct pgr_monitor *m)
 static void
 use_config(struct pgr_monitor *m)
 {
+	const void *secrets;
+
 	if (m->config != NULL && atomic_load(&m->shm->seg->generations.current) == m->version)
 		return;
-	m->config = pgr_generation_use(m->shm, PGR_PROC_MONITOR, NULL, &m->version);
+	m->config = pgr_generation_use(m->shm, PGR_PROC_MONITOR, &secrets, &m->version);
+	m->secrets = secrets;
+	pgr_secure_clear(&m->contexts);
 	pgr_log_set(m->config->log_level, m->config->log_format == PGR_CONFIG_LOG_JSON);
 	m->keepalive = (struct pgr_keepalive){.idle = m->config->tcp_keepalive_idle,
 		.interval = m->config->tcp_keepalive_interval,

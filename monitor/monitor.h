@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "net/loop.h"
+#include "net/secure.h"
 #include "net/sock.h"
 #include "shm/secret.h"
 #include "shm/segment.h"
@@ -23,7 +24,8 @@ struct pgr_watched {
 	bool ending;         /* Terminate and the end of our side were sent */
 	bool overdue;        /* close_timeout has passed and was logged */
 	pgr_usec since;      /* when closing began */
-	int cancel_fd;       /* -1: none; a cancel under way */
+	struct pgr_stream cancel; /* a cancel under way; fd -1: none */
+	enum pgr_secure_stage cancel_secure;
 	bool cancel_sent;
 };
 
@@ -39,6 +41,8 @@ struct pgr_monitor {
 	pgr_usec now;
 	int master;
 	const struct pgr_config *config;
+	const struct pgr_config_secrets *secrets;
+	struct pgr_secure_contexts contexts; /* TLS towards servers */
 	uint64_t version;
 	struct pgr_keepalive keepalive;
 	struct pgr_watched **watched;        /* by slot id */
@@ -72,6 +76,9 @@ bool pgr_closing_step(struct pgr_monitor *m, pgr_slot_id slot);
 void pgr_closing_event(struct pgr_monitor *m, struct pgr_watched *watched);
 void pgr_closing_on_vault(struct pgr_monitor *m);
 bool pgr_closing_begin(struct pgr_monitor *m, pgr_slot_id slot, enum pgr_close_reason reason);
+
+/* Is the process that speaks TLS on this connection alive? True where it is in clear. */
+bool pgr_closing_home_lives(struct pgr_monitor *m, const struct pgr_slot *slot);
 
 /* ---- sweep.c: after a death, and when a worker has stopped ---- */
 void pgr_sweep(struct pgr_monitor *m);

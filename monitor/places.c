@@ -343,6 +343,8 @@ why_end(struct pgr_monitor *m, const struct pgr_pool *pool, pgr_slot_id id, uint
 		return PGR_CLOSE_CHANGED;
 	if (s->place >= size || atomic_load(&p->state) == PGR_POOL_DRAINING)
 		return PGR_CLOSE_CHANGED;
+	if (!pgr_closing_home_lives(m, s))
+		return PGR_CLOSE_OWNER;
 	if (lifetime != 0 && m->now > born && m->now - born > lifetime)
 		return PGR_CLOSE_LIFETIME;
 	if (idle != 0 && idle_above_min > 0 && m->now > since && m->now - since > idle)

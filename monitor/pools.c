@@ -127,6 +127,29 @@ describe(struct pgr_monitor *m, pgr_pool_id id)
 	atomic_store(&m->shm->stats->pools_used, pgr_shm_pools_used(m->shm));
 }
 
+static uint64_t
+hash_text(struct pgr_monitor *m, const struct pgr_config_file *file)
+{
+	const char *text = pgr_config_secret_text(m->secrets, file->text);
+
+	return pgr_hash64(&m->shm->seg->hash_key, text, strlen(text));
+}
+
+/* Equal as long as nothing that TLS towards the server depends on has changed, files included. */
+static uint64_t
+hash_tls(struct pgr_monitor *m, const struct pgr_config_server *server)
+{
+	struct pgr_config_tls tls;
+	uint64_t all[4];
+
+	pgr_config_server_tls(m->config, server, &tls);
+	all[0] = tls.mode;
+	all[1] = hash_text(m, &tls.ca);
+	all[2] = hash_text(m, &tls.cert);
+	all[3] = hash_text(m, &tls.key);
+	return pgr_hash64(&m->shm->seg->hash_key, all, sizeof(all));
+}
+
 /* What the configuration says of (database, user), into the record. False: no slots, or no host. */
 static bool
 resolve(struct pgr_monitor *m, pgr_pool_id id, const struct pgr_config_db *db,
@@ -140,17 +163,20 @@ resolve(struct pgr_monitor *m, pgr_pool_id id, const struct pgr_config_db *db,
 		pgr_config_is_null(db->user) ? pool->user : pgr_config_text(m->config, db->user);
 	uint64_t size_before = atomic_load(&pool->set.pool_size);
 	struct pgr_config_pooling set;
+	uint64_t tls;
 	uint32_t host;
 
 	if (server == NULL)
 		return false;
+	tls = hash_tls(m, server);
 	host = pgr_hosts_get(m, pgr_config_text(m->config, server->host), server->port);
 	pgr_config_pooling(m->config, db, user, &set);
 	if (host == UINT32_MAX || !grow(m, pool, id, capacity(&set)))
 		return false;
-	if (pool->host != host || strncmp(pool->dbname, dbname, PGR_NAME_MAX) != 0 ||
+	if (pool->host != host || pool->tls != tls || strncmp(pool->dbname, dbname, PGR_NAME_MAX) != 0 ||
 		strncmp(pool->server_user, login, PGR_NAME_MAX) != 0) {
 		pool->host = host;
+		pool->tls = tls;
 		copy_name(pool->dbname, dbname);
 		copy_name(pool->server_user, login);
 		atomic_fetch_add(&pool->epoch, 1);

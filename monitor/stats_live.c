@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "monitor/stats_totals.h"
+#include "net/tls.h"
 #include "worker/worker.h"
 
 /* Server connections of a pool by what they do. */
@@ -313,6 +314,16 @@ put_times(json_t *row, uint64_t connected, uint64_t requested, uint64_t wait, bo
 	pgr_stats_rows_number(row, "close_needed", close_needed);
 }
 
+/* As PgBouncer has it: version/cipher, empty in clear. */
+static void
+put_tls(json_t *row, uint32_t suite)
+{
+	char text[64];
+
+	pgr_tls_suite_name(suite, text, sizeof(text));
+	pgr_stats_rows_text(row, "tls", text);
+}
+
 static void
 put_server_rest(json_t *row, struct pgr_shm *shm, pgr_slot_id id, pgr_word word)
 {
@@ -321,7 +332,7 @@ put_server_rest(json_t *row, struct pgr_shm *shm, pgr_slot_id id, pgr_word word)
 
 	slot_application(shm, id, application, sizeof(application));
 	pgr_stats_rows_number(row, "remote_pid", atomic_load(&slot->pid));
-	pgr_stats_rows_text(row, "tls", "");
+	put_tls(row, atomic_load(&slot->tls));
 	pgr_stats_rows_text(row, "application_name", application);
 	pgr_stats_rows_number(row, "prepared_statements", pgr_shm_cold(shm, id)->statement_count);
 	pgr_stats_rows_number(row, "id", server_number(id, atomic_load(&slot->conn)));
@@ -421,7 +432,7 @@ put_client_rest(json_t *row, struct pgr_shm *shm, const struct pgr_client_rec *r
 	put_reference(row, "ptr", 'C', atomic_load(&rec->id));
 	put_reference(row, "link", 'S', server);
 	pgr_stats_rows_number(row, "remote_pid", 0);
-	pgr_stats_rows_text(row, "tls", "");
+	put_tls(row, atomic_load(&((struct pgr_client_rec *)(uintptr_t)rec)->tls));
 	pgr_stats_rows_name(row, "application_name", rec->application, sizeof(rec->application));
 	pgr_stats_rows_number(row, "prepared_statements", 0);
 	pgr_stats_rows_number(row, "id", atomic_load(&rec->id));

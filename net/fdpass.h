@@ -11,7 +11,9 @@
 
 enum pgr_note_kind {
 	PGR_NOTE_DEPOSIT = 1, /* to the master, with descriptor: the vault keeps it */
-	PGR_NOTE_ASK,         /* to the master: hand me the descriptor of (slot, conn) */
+	PGR_NOTE_LEND,        /* to the master, with descriptor: the end for others of a TLS connection that
+	                         was deposited before */
+	PGR_NOTE_ASK,         /* to the master: hand me the descriptor of (slot, conn), or its lent end */
 	PGR_NOTE_HERE,        /* from the master, with descriptor: the answer */
 	PGR_NOTE_NONE,        /* from the master: the vault does not have it */
 	PGR_NOTE_DROP,        /* to the master, from the monitor: that connection has ended */
@@ -24,7 +26,7 @@ struct pgr_note {
 	uint32_t kind;
 	uint32_t slot;
 	uint32_t conn;
-	uint32_t spare;
+	uint32_t lent; /* ASK: 1 for the end that LEND brought */
 };
 
 PGR_MUST enum pgr_rc pgr_fdpass_pair(int ret_pair[2], struct pgr_err *err);

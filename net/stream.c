@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/panic.h"
+#include "net/tls.h"
 
 void
 pgr_vec_add(struct pgr_vec *vec, const void *p, size_t len)
@@ -49,6 +50,7 @@ pgr_stream_init(struct pgr_stream *stream, int fd)
 void
 pgr_stream_fini(struct pgr_stream *stream)
 {
+	pgr_tls_end(stream);
 	free(stream->rest);
 	*stream = (struct pgr_stream){.fd = -1};
 }
@@ -56,8 +58,11 @@ pgr_stream_fini(struct pgr_stream *stream)
 enum pgr_rc
 pgr_stream_read(struct pgr_stream *stream, char *buf, size_t cap, size_t *ret_n)
 {
-	ssize_t n = recv(stream->fd, buf, cap, 0);
+	ssize_t n;
 
+	if (PGR_UNLIKELY(stream->tls != NULL))
+		return pgr_tls_read(stream, buf, cap, ret_n);
+	n = recv(stream->fd, buf, cap, 0);
 	if (n > 0) {
 		/* epoll(7): a short read of a stream socket has emptied it; an end that comes later makes
 		 * an edge of its own */
@@ -71,11 +76,10 @@ pgr_stream_read(struct pgr_stream *stream, char *buf, size_t cap, size_t *ret_n)
 	return PGR_CLOSED;
 }
 
-/* Appends to the rest what lies behind the first `sent` bytes of vec. */
+/* Makes room behind the rest. */
 static enum pgr_rc
-keep_rest(struct pgr_stream *stream, const struct pgr_vec *vec, size_t sent)
+reserve(struct pgr_stream *stream, size_t more)
 {
-	size_t more = vec->total - sent;
 	size_t need = stream->rest_len + more;
 
 	if (stream->rest_at > 0) {
@@ -90,13 +94,28 @@ keep_rest(struct pgr_stream *stream, const struct pgr_vec *vec, size_t sent)
 		stream->rest = bigger;
 		stream->rest_cap = (uint32_t)need;
 	}
+	return PGR_OK;
+}
+
+static void
+append(struct pgr_stream *stream, const char *p, size_t len)
+{
+	memcpy(stream->rest + stream->rest_len, p, len);
+	stream->rest_len += (uint32_t)len;
+}
+
+/* Appends to the rest what lies behind the first `sent` bytes of vec. */
+static enum pgr_rc
+keep_rest(struct pgr_stream *stream, const struct pgr_vec *vec, size_t sent)
+{
+	if (reserve(stream, vec->total - sent) != PGR_OK)
+		return PGR_CLOSED;
 	for (unsigned i = 0; i < vec->n; i++) {
 		size_t len = vec->piece[i].iov_len;
 		size_t skip = PGR_MIN(sent, len);
 
 		sent -= skip;
-		memcpy(stream->rest + stream->rest_len, (char *)vec->piece[i].iov_base + skip, len - skip);
-		stream->rest_len += (uint32_t)(len - skip);
+		append(stream, (char *)vec->piece[i].iov_base + skip, len - skip);
 	}
 	return PGR_OK;
 }
@@ -119,6 +138,11 @@ pgr_stream_send(struct pgr_stream *stream, struct pgr_vec *vec)
 
 	if (vec->total == 0)
 		return stream->broken ? PGR_CLOSED : PGR_OK;
+	if (PGR_UNLIKELY(stream->tls != NULL)) {
+		rc = pgr_tls_send(stream, vec);
+		pgr_vec_reset(vec);
+		return rc;
+	}
 	if (stream->rest_len == 0 && !stream->broken)
 		sent = send_pieces(stream->fd, vec);
 	if (sent < 0 && errno != EAGAIN && errno != EINTR)
@@ -157,4 +181,38 @@ pgr_stream_drain(struct pgr_stream *stream)
 	stream->rest = NULL;
 	stream->rest_at = stream->rest_cap = 0;
 	return PGR_OK;
+}
+
+enum pgr_rc
+pgr_stream_push(struct pgr_stream *stream, const char *p, size_t len)
+{
+	ssize_t sent = 0;
+
+	if (stream->rest_len == 0 && !stream->broken)
+		sent = send(stream->fd, p, len, MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR)
+		stream->broken = true;
+	sent = PGR_MAX(sent, 0);
+	if (!stream->broken && (size_t)sent < len) {
+		if (reserve(stream, len - (size_t)sent) == PGR_OK)
+			append(stream, p + sent, len - (size_t)sent);
+		else
+			stream->broken = true;
+	}
+	return stream->broken ? PGR_CLOSED : PGR_OK;
+}
+
+enum pgr_rc
+pgr_stream_write(struct pgr_stream *stream, const char *p, size_t len)
+{
+	return stream->tls != NULL ? pgr_tls_write(stream, p, len) : pgr_stream_push(stream, p, len);
+}
+
+void
+pgr_stream_shut(struct pgr_stream *stream)
+{
+	if (stream->tls != NULL)
+		pgr_tls_notify(stream);
+	if (!pgr_stream_blocked(stream))
+		shutdown(stream->fd, SHUT_WR);
 }

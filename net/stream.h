@@ -13,6 +13,8 @@
 
 #include "base/err.h"
 
+struct ssl_st;
+
 #define PGR_VEC_PIECES 64
 #define PGR_VEC_SCRATCH 16384
 
@@ -54,12 +56,13 @@ struct pgr_stream {
 	uint32_t rest_at;  /* of what is unsent */
 	uint32_t rest_len;
 	uint32_t rest_cap;
-	char *rest;
+	char *rest;          /* as it goes over the wire */
+	struct ssl_st *tls;  /* NULL: in clear (tls.h) */
 };
 
 void pgr_stream_init(struct pgr_stream *stream, int fd);
 
-/* Frees the rest; the descriptor is the caller's. */
+/* Frees the rest and TLS; the descriptor is the caller's. */
 void pgr_stream_fini(struct pgr_stream *stream);
 
 static inline bool
@@ -83,5 +86,14 @@ enum pgr_rc pgr_stream_send(struct pgr_stream *stream, struct pgr_vec *vec);
 
 /* The socket takes more: sends the rest. AGAIN: still blocked. */
 enum pgr_rc pgr_stream_drain(struct pgr_stream *stream);
+
+/* The same for the bytes of [p, p + len). */
+enum pgr_rc pgr_stream_write(struct pgr_stream *stream, const char *p, size_t len);
+
+/* Ends our side as soon as nothing is unsent: again after a drain. Reading goes on. */
+void pgr_stream_shut(struct pgr_stream *stream);
+
+/* Bytes as they are, below TLS. */
+enum pgr_rc pgr_stream_push(struct pgr_stream *stream, const char *p, size_t len);
 
 #endif

@@ -20,6 +20,10 @@
 
 #define SECRET_PREFIX PGR_SCRAM_MECHANISM "$"
 
+#define GS2_PLUS "p=tls-server-end-point,,"
+#define CBIND_RAW (sizeof(GS2_PLUS) - 1 + PGR_SCRAM_BINDING_MOST)
+#define CBIND_LEN PGR_BASE64_LEN(CBIND_RAW) /* characters of the longest c= */
+
 _Static_assert(PGR_BASE64_LEN(PGR_SCRAM_SALT_MOST) + PGR_SCRAM_NONCE_MOST
 		+ 2 * PGR_SCRAM_NONCE_LEN + 32 + PGR_SCRAM_FIRST_MOST + PGR_SCRAM_FINAL_MOST + 2 <= PGR_SCRAM_AUTH_MOST,
 	"AuthMessage of the longest messages");
@@ -273,6 +277,23 @@ xor_keys(uint8_t *into, const uint8_t *with)
 		into[i] ^= with[i];
 }
 
+/* What stands in c=: the GS2 header, and with PLUS the hash behind it. Returns the characters. */
+static size_t
+write_cbind(char gs2, const struct pgr_scram_binding *binding, char ret[CBIND_LEN + 1])
+{
+	uint8_t raw[CBIND_RAW];
+	size_t len = sizeof(GS2_PLUS) - 1;
+
+	if (gs2 != 'p') {
+		raw[0] = (uint8_t)gs2;
+		memcpy(raw + 1, ",,", 2);
+		return pgr_digest_base64(raw, 3, ret);
+	}
+	memcpy(raw, GS2_PLUS, len);
+	memcpy(raw + len, binding->hash, binding->len);
+	return pgr_digest_base64(raw, len + binding->len, ret);
+}
+
 /* ---- the server's side ---- */
 
 void
@@ -288,29 +309,56 @@ pgr_scram_server_init(struct pgr_scram_server *s, const char *user,
 	s->out = s->auth;
 	s->out_len = 0;
 	s->nonce[0] = '\0';
+	s->binding.len = 0;
+	s->plus = false;
 	for (unsigned i = 0; i < n_keys; i++) {
 		PGR_ASSERT(pgr_scram_same_salt(keys[0], keys[i]));
 		s->keys[i] = keys[i];
 	}
 }
 
+/* Does the flag fit what was offered and chosen? */
+static enum pgr_rc
+check_gs2(const struct pgr_scram_server *s, struct pgr_err *err)
+{
+	if (s->gs2 == 'p' && !s->plus)
+		return malformed(err, "channel binding without SCRAM-SHA-256-PLUS");
+	if (s->gs2 != 'p' && s->plus)
+		return malformed(err, "SCRAM-SHA-256-PLUS without channel binding");
+	if (s->gs2 == 'y' && s->binding.len > 0) { /* somebody in between has taken PLUS off the list */
+		pgr_err_set(err, "28000", "SCRAM channel binding negotiation error");
+		return pgr_err_hint(err, "The client supports channel binding and thinks the server does "
+			"not, but it does.");
+	}
+	return PGR_OK;
+}
+
 /* The GS2 header: flag, no authorization identity. Moves c behind it. */
 static enum pgr_rc
 read_gs2(struct pgr_scram_server *s, struct cursor *c, struct pgr_err *err)
 {
+	size_t flag = 1;
+
 	if (c->end - c->p < 3)
 		return malformed(err, "too short");
 	s->gs2 = c->p[0];
-	if (s->gs2 == 'p')
-		return malformed(err, "channel binding without SCRAM-SHA-256-PLUS");
-	if ((s->gs2 != 'n' && s->gs2 != 'y') || c->p[1] != ',')
+	if (s->gs2 == 'p' && s->plus) {
+		flag = sizeof(GS2_PLUS) - 3;
+		if ((size_t)(c->end - c->p) < flag + 2 || memcmp(c->p, GS2_PLUS, flag) != 0)
+			return pgr_err_set(err, "08P01", "unsupported SCRAM channel-binding type");
+	} else if (s->gs2 != 'n' && s->gs2 != 'y' && s->gs2 != 'p') {
 		return malformed(err, "unexpected channel-binding flag");
-	if (c->p[2] == 'a')
+	}
+	if (check_gs2(s, err) != PGR_OK)
+		return PGR_FAIL;
+	if (c->p[flag] != ',')
+		return malformed(err, "unexpected channel-binding flag");
+	if (c->p[flag + 1] == 'a')
 		return pgr_err_set(err, "0A000",
 			"client uses authorization identity, but it is not supported");
-	if (c->p[2] != ',')
+	if (c->p[flag + 1] != ',')
 		return malformed(err, "unexpected attribute");
-	c->p += 3;
+	c->p += flag + 2;
 	return PGR_OK;
 }
 
@@ -387,14 +435,19 @@ server_first(struct pgr_scram_server *s, const char *in, size_t len, struct pgr_
 static enum pgr_rc
 check_final(const struct pgr_scram_server *s, struct cursor c, struct pgr_err *err)
 {
+	char wanted[CBIND_LEN + 1];
+	size_t wanted_len = write_cbind(s->gs2, &s->binding, wanted);
 	const char *value;
 	size_t len;
 
 	if (!read_attr(&c, 'c', &value, &len))
 		return malformed(err, "channel binding expected");
-	if (len != 4 || memcmp(value, s->gs2 == 'n' ? "biws" : "eSws", 4) != 0)
+	if (len != wanted_len || !pgr_digest_equal(value, wanted, len)) {
+		if (s->gs2 == 'p')
+			return pgr_err_set(err, "28000", "SCRAM channel binding check failed");
 		return pgr_err_set(err, "08P01",
 			"unexpected SCRAM channel-binding attribute in client-final-message");
+	}
 	if (!read_attr(&c, 'r', &value, &len))
 		return malformed(err, "nonce expected");
 	if (len != s->nonce_len || !pgr_digest_equal(value, s->auth + s->nonce_at, len))
@@ -495,8 +548,8 @@ pgr_scram_server_step(struct pgr_scram_server *s, const char *in, size_t len, st
 }
 
 enum pgr_rc
-pgr_scram_initial(const char *body, size_t len, const char **ret_data, size_t *ret_len,
-	struct pgr_err *err)
+pgr_scram_initial(struct pgr_scram_server *s, const char *body, size_t len, const char **ret_data,
+	size_t *ret_len, struct pgr_err *err)
 {
 	const char *nul = len > 0 ? memchr(body, '\0', len) : NULL;
 	size_t left = nul == NULL ? 0 : (size_t)(body + len - nul - 1);
@@ -504,7 +557,8 @@ pgr_scram_initial(const char *body, size_t len, const char **ret_data, size_t *r
 
 	if (nul == NULL || left < 4)
 		return pgr_err_set(err, "08P01", "insufficient data left in message");
-	if (strcmp(body, PGR_SCRAM_MECHANISM) != 0)
+	s->plus = s->binding.len > 0 && strcmp(body, PGR_SCRAM_MECHANISM_PLUS) == 0;
+	if (!s->plus && strcmp(body, PGR_SCRAM_MECHANISM) != 0)
 		return pgr_err_set(err, "08P01",
 			"client selected an invalid SASL authentication mechanism");
 	size = pgr_get32(nul + 1);
@@ -518,8 +572,8 @@ pgr_scram_initial(const char *body, size_t len, const char **ret_data, size_t *r
 
 /* ---- the client's side ---- */
 
-enum pgr_rc
-pgr_scram_offered(const char *list, size_t len, struct pgr_err *err)
+static bool
+offers(const char *list, size_t len, const char *mechanism)
 {
 	const char *end = list + len;
 
@@ -528,19 +582,39 @@ pgr_scram_offered(const char *list, size_t len, struct pgr_err *err)
 
 		if (nul == NULL)
 			break;
-		if (strcmp(list, PGR_SCRAM_MECHANISM) == 0)
-			return PGR_OK;
+		if (strcmp(list, mechanism) == 0)
+			return true;
 		list = nul + 1;
 	}
-	return pgr_err_set(err, "08P01", "server offers no SASL mechanism that is supported");
+	return false;
+}
+
+enum pgr_rc
+pgr_scram_client_choose(struct pgr_scram_client *c, const char *list, size_t len, struct pgr_err *err)
+{
+	c->gs2 = c->binding.len > 0 ? 'y' : 'n';
+	if (c->binding.len > 0 && offers(list, len, PGR_SCRAM_MECHANISM_PLUS))
+		c->gs2 = 'p';
+	else if (!offers(list, len, PGR_SCRAM_MECHANISM))
+		return pgr_err_set(err, "08P01", "server offers no SASL mechanism that is supported");
+	return PGR_OK;
+}
+
+const char *
+pgr_scram_client_mechanism(const struct pgr_scram_client *c)
+{
+	return c->gs2 == 'p' ? PGR_SCRAM_MECHANISM_PLUS : PGR_SCRAM_MECHANISM;
 }
 
 enum pgr_rc
 pgr_scram_client_begin(struct pgr_scram_client *c, struct pgr_err *err)
 {
+	const char gs2[] = {c->gs2, ',', ',', '\0'};
+
 	if (new_nonce(c->nonce, err) != PGR_OK)
 		return PGR_FAIL;
-	c->out_len = (size_t)snprintf(c->message, sizeof(c->message), "n,,n=,r=%s", c->nonce);
+	c->out_len = (size_t)snprintf(c->message, sizeof(c->message), "%sn=,r=%s",
+		c->gs2 == 'p' ? GS2_PLUS : gs2, c->nonce);
 	c->out = c->message;
 	return PGR_OK;
 }
@@ -581,14 +655,18 @@ read_server_first(struct pgr_scram_client *c, struct cursor in, const char **ret
 static void
 write_auth(struct pgr_scram_client *c, const char *in, size_t len, const char *nonce)
 {
+	char cbind[CBIND_LEN + 1];
 	struct pgr_out out;
 
+	(void)write_cbind(c->gs2, &c->binding, cbind);
 	pgr_out_init(&out, c->auth, sizeof(c->auth));
 	pgr_out_text(&out, "n=,r=");
 	pgr_out_text(&out, c->nonce);
 	pgr_out_byte(&out, ',');
 	pgr_out_bytes(&out, in, len);
-	pgr_out_text(&out, ",c=biws,r=");
+	pgr_out_text(&out, ",c=");
+	pgr_out_text(&out, cbind);
+	pgr_out_text(&out, ",r=");
 	c->nonce_at = out.len;
 	pgr_out_bytes(&out, nonce, c->nonce_len);
 	PGR_ASSERT(!out.full);
@@ -630,6 +708,7 @@ pgr_scram_client_prove(struct pgr_scram_client *c, const struct pgr_scram_keys *
 {
 	uint8_t proof[PGR_SHA256_LEN];
 	char encoded[PGR_BASE64_LEN(PGR_SHA256_LEN) + 1];
+	char cbind[CBIND_LEN + 1];
 	struct pgr_out out;
 
 	PGR_ASSERT(keys->has_client && pgr_scram_same_salt(keys, &c->wanted));
@@ -638,7 +717,10 @@ pgr_scram_client_prove(struct pgr_scram_client *c, const struct pgr_scram_keys *
 	pgr_digest_base64(proof, sizeof(proof), encoded);
 	pgr_digest_hmac(keys->server_key, PGR_SHA256_LEN, c->auth, c->auth_len, c->signature);
 	pgr_out_init(&out, c->message, sizeof(c->message));
-	pgr_out_text(&out, "c=biws,r=");
+	(void)write_cbind(c->gs2, &c->binding, cbind);
+	pgr_out_text(&out, "c=");
+	pgr_out_text(&out, cbind);
+	pgr_out_text(&out, ",r=");
 	pgr_out_bytes(&out, c->auth + c->nonce_at, c->nonce_len);
 	pgr_out_text(&out, ",p=");
 	pgr_out_text(&out, encoded);

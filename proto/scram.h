@@ -1,8 +1,8 @@
 /*
  * SCRAM-SHA-256 (RFC 5802, RFC 7677, and PostgreSQL's "SASL Authentication"), both sides, as step
- * functions over the caller's memory. Without channel binding: TLS is not there yet, so a client
- * that asks for it is refused. Nothing here allocates but SASLprep, and only for passwords beyond
- * ASCII.
+ * functions over the caller's memory. Channel binding is tls-server-end-point: whoever has TLS gives
+ * the hash of the server's certificate, and both sides prove that they see the same. Nothing here
+ * allocates but SASLprep, and only for passwords beyond ASCII.
  *
  * Keys are what costs: PBKDF2 runs only in pgr_scram_derive(). Whoever keeps struct pgr_scram_keys
  * verifies a client, or logs in to a server with the same salt and iterations, for five HMACs.
@@ -19,6 +19,8 @@
 #include "proto/digest.h"
 
 #define PGR_SCRAM_MECHANISM "SCRAM-SHA-256"
+#define PGR_SCRAM_MECHANISM_PLUS "SCRAM-SHA-256-PLUS"
+#define PGR_SCRAM_BINDING_MOST 64u          /* bytes of a certificate's hash */
 #define PGR_SCRAM_ITERATIONS 4096u          /* PostgreSQL's default */
 #define PGR_SCRAM_ITERATIONS_MOST 1000000u  /* what we are willing to compute */
 #define PGR_SCRAM_SALT_LEN 16u              /* of salts that we make */
@@ -42,6 +44,12 @@ struct pgr_scram_keys {
 	uint8_t stored_key[PGR_SHA256_LEN];
 	uint8_t server_key[PGR_SHA256_LEN];
 	uint8_t client_key[PGR_SHA256_LEN];
+};
+
+/* The hash of the server's certificate; len 0: no TLS, or a certificate that has none. */
+struct pgr_scram_binding {
+	uint8_t hash[PGR_SCRAM_BINDING_MOST];
+	size_t len;
 };
 
 /* ---- keys ---- */
@@ -93,7 +101,9 @@ struct pgr_scram_server {
 	const char *out;    /* after AGAIN and OK: the data to send; lies in this struct */
 	size_t out_len;
 	char nonce[2 * PGR_SCRAM_NONCE_LEN]; /* our half; made at the first step unless it is there */
-	char gs2;           /* 'n' or 'y' */
+	struct pgr_scram_binding binding; /* set it after init; with one, PLUS is on offer */
+	bool plus;          /* the client has chosen PLUS */
+	char gs2;           /* 'n', 'y' or 'p' */
 	size_t nonce_at;    /* the whole nonce, in auth[] */
 	size_t nonce_len;
 	size_t auth_len;
@@ -118,15 +128,17 @@ PGR_MUST enum pgr_rc pgr_scram_server_step(struct pgr_scram_server *s, const cha
 	struct pgr_err *err);
 
 /*
- * The body of SASLInitialResponse: checks that the mechanism is ours and gives the data (NULL:
- * none).
+ * The body of SASLInitialResponse: checks that the mechanism is one that s offers, notes it, and gives
+ * the data (NULL: none).
  */
-PGR_MUST enum pgr_rc pgr_scram_initial(const char *body, size_t len, const char **ret_data,
-	size_t *ret_len, struct pgr_err *err);
+PGR_MUST enum pgr_rc pgr_scram_initial(struct pgr_scram_server *s, const char *body, size_t len,
+	const char **ret_data, size_t *ret_len, struct pgr_err *err);
 
 /* ---- the client's side ---- */
 
 struct pgr_scram_client {
+	struct pgr_scram_binding binding; /* set it before; used where the server offers PLUS */
+	char gs2;                         /* 'p' with PLUS; 'y': we would have; 'n': we could not */
 	struct pgr_scram_keys wanted; /* after the challenge: the server's salt and iterations */
 	const char *out;              /* the data to send; lies in this struct */
 	size_t out_len;
@@ -139,8 +151,15 @@ struct pgr_scram_client {
 	char message[PGR_SCRAM_FINAL_MOST];
 };
 
-/* Does the list in AuthenticationSASL (its bytes behind the request code) offer SCRAM-SHA-256? */
-PGR_MUST enum pgr_rc pgr_scram_offered(const char *list, size_t len, struct pgr_err *err);
+/*
+ * Chooses from the list in AuthenticationSASL (its bytes behind the request code): PLUS with a binding,
+ * else SCRAM-SHA-256. FAIL (08P01): there is neither.
+ */
+PGR_MUST enum pgr_rc pgr_scram_client_choose(struct pgr_scram_client *c, const char *list, size_t len,
+	struct pgr_err *err);
+
+/* What was chosen. */
+const char *pgr_scram_client_mechanism(const struct pgr_scram_client *c);
 
 /* Begins; out is the data of SASLInitialResponse. FAIL only when there is no randomness (58000). */
 PGR_MUST enum pgr_rc pgr_scram_client_begin(struct pgr_scram_client *c, struct pgr_err *err);

@@ -48,7 +48,8 @@ struct pgr_client_rec {
 	uint8_t pinned; /* enum pgr_pin_reason of worker/ */
 	uint8_t key_len;
 	_Atomic uint32_t counted; /* 1: authenticated, so it counts against the limit of its user */
-	uint8_t pad[16];
+	_Atomic uint32_t tls;     /* version and cipher suite (net/tls.h); 0: in clear */
+	uint8_t pad[12];
 	char user[PGR_NAME_MAX];        /* its own name, whoever logs in to the server */
 	char application[PGR_NAME_MAX]; /* application_name, as the session has it now */
 } PGR_ALIGNED(64);

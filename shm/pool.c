@@ -72,6 +72,17 @@ pgr_pool_lease(struct pgr_pool_view *view, pgr_slot_id *ret_slot)
 	return false;
 }
 
+bool
+pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id id)
+{
+	struct pgr_slot *slot = pgr_shm_slot(view->shm, id);
+	pgr_word w = atomic_load(&slot->word);
+
+	return pgr_word_leasable(w) &&
+		atomic_compare_exchange_strong(
+			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE));
+}
+
 uint64_t
 pgr_pool_ticket(struct pgr_pool_view *view)
 {

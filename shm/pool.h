@@ -106,6 +106,7 @@ struct pgr_pool {
 	_Atomic uint64_t report;    /* digest of what the server reported at the latest login; 0: none yet */
 	_Atomic uint64_t report_at; /* when that last changed; 0: never */
 	_Atomic uint64_t drain_at;  /* from when on connections that reported anything else are closed */
+	uint64_t tls;           /* hash of all that holds for TLS to the server */
 	struct {
 #define X(name) _Atomic uint64_t name;
 		PGR_POOL_SETTINGS(X)
@@ -157,6 +158,9 @@ struct pgr_slot *pgr_pool_slot(struct pgr_shm *shm, const struct pgr_pool *pool,
 
 /* Lease without waiting: two loads and one CAS when the place used last is idle. */
 bool pgr_pool_lease(struct pgr_pool_view *view, pgr_slot_id *ret_slot);
+
+/* A lease of this very slot, whoever waits: for its home to look at what came unasked. */
+bool pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id slot);
 
 /* The next ticket of the queue. */
 uint64_t pgr_pool_ticket(struct pgr_pool_view *view);

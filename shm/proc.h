@@ -58,8 +58,9 @@ struct pgr_proc {
 	_Atomic uint64_t version; /* configuration generation in use */
 	_Atomic uint32_t clients; /* connected, over all databases */
 	_Atomic uint32_t cancels; /* some client record of mine has cancel set */
+	_Atomic uint32_t farewells; /* some connection whose TLS is mine is CLOSING */
 	_Atomic uint32_t records_used; /* client records of mine that were ever used */
-	_Atomic uint32_t drained; /* shutting down: nothing left to wait for */
+	_Atomic uint32_t drained; /* shutting down: no clients, no leases */
 	_Atomic uint32_t slow; /* did not take what it was given: nothing more until it has read a poke */
 	_Atomic uint64_t mail_index[PGR_POOLS_MAX / 64 / 64];
 	_Atomic uint64_t pools_mail[PGR_POOLS_MAX / 64];

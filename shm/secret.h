@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "net/tickets.h"
 #include "proto/scram.h"
 #include "shm/generation.h"
 #include "shm/layout.h"
@@ -42,6 +43,7 @@ struct pgr_secret_store {
 struct pgr_secrets {
 	struct pgr_hash_key key;
 	uint8_t mock[32]; /* salts of unknown users come from it */
+	struct pgr_tickets tickets; /* of TLS towards clients */
 	struct pgr_scram_cell scram[PGR_SCRAM_CELLS];
 	struct pgr_secret_store store[PGR_GENERATIONS];
 };

@@ -25,7 +25,8 @@ struct pgr_shm;
  *   ordering   fields first, then the word by a seq_cst CAS; readers load the word first
  *   on death   the monitor moves the owner's slots to CLOSING
  *   invariant  only the owner reads or writes the socket; any process may hold a duplicate of the
- *              descriptor, valid for exactly this `conn`
+ *              descriptor, valid for exactly this `conn`. Under TLS only the home does, and the
+ *              owner, if it is another, has one end of a socket pair instead
  */
 struct pgr_slot {
 	_Atomic pgr_word word;
@@ -44,7 +45,10 @@ struct pgr_slot {
 	_Atomic uint32_t reason; /* of closing, enum pgr_close_reason */
 	_Atomic uint64_t leases;
 	_Atomic uint64_t report; /* digest of what the server reported at login */
-	char pad[24];
+	_Atomic uint32_t home;     /* who speaks TLS on it, pgr_slot_home(); 0: it is in clear */
+	_Atomic uint32_t farewell; /* the home has ended our side of this `conn` */
+	_Atomic uint32_t tls;      /* version and cipher suite (net/tls.h) */
+	char pad[12];
 } PGR_ALIGNED(64);
 _Static_assert(sizeof(struct pgr_slot) == 128, "two cache lines; docs/SHM.md draws this");
 
@@ -69,6 +73,19 @@ struct pgr_slot_cold {
 	struct pgr_hash128 statement[PGR_STATEMENT_CELLS]; /* {0, 0}: empty cell */
 	uint32_t statement_used[PGR_STATEMENT_CELLS];
 } PGR_ALIGNED(64);
+
+/* Process k in its present life as a home: never 0, and never that of a predecessor of k. */
+static inline uint32_t
+pgr_slot_home(unsigned k, uint32_t incarnation)
+{
+	return incarnation << 8 | (k + 1);
+}
+
+static inline unsigned
+pgr_slot_home_index(uint32_t home)
+{
+	return (home & 255) - 1;
+}
 
 /* Set of prepared statements of the connection: changed only by what the server acknowledged. */
 bool pgr_slot_statement_has(struct pgr_slot_cold *cold, struct pgr_hash128 hash);

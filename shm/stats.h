@@ -51,6 +51,12 @@
 	X(transfers, "server connections passed to the next client of the same worker")            \
 	X(vault_asks, "descriptors fetched from the vault")                                        \
 	X(settings_sent, "settings statements sent in front of a query")                           \
+	X(tls_handshakes, "TLS handshakes with clients")                                           \
+	X(tls_resumed, "TLS handshakes with clients that resumed a session")                       \
+	X(tls_failures, "TLS handshakes with clients that failed")                                 \
+	X(server_tls_handshakes, "TLS handshakes with servers")                                    \
+	X(server_tls_failures, "TLS handshakes with servers that failed")                          \
+	X(tls_lent, "leases of server connections whose TLS is another worker's")                  \
 	X(wakeups, "turns of the event loop")                                                      \
 	X(suspects, "suspicious values found")
 

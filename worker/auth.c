@@ -1,8 +1,8 @@
 /*
- * Authentication of clients by trust, clear text, MD5 and SCRAM-SHA-256, and what is remembered of it
- * for logins to servers. A user that does not exist goes through the same exchange as one that does,
- * one that its name picks by a keyed hash, and fails at its end in the same words. PBKDF2 runs once per (user, password, salt): the keys are
- * kept in shared memory. Called by login.c and dial.c.
+ * Authentication of clients by trust, certificate, clear text, MD5 and SCRAM-SHA-256, and what is
+ * remembered of it for logins to servers. A user that does not exist goes through the same exchange as
+ * one that does, one that its name picks by a keyed hash, and fails at its end in the same words. PBKDF2
+ * runs once per (user, password, salt): the keys are kept in shared memory. Called by login.c and dial.c.
  */
 #include "worker/auth.h"
 
@@ -147,8 +147,11 @@ begin_scram(struct pgr_worker *w, struct pgr_auth *auth, struct pgr_out *out)
 	for (unsigned i = 0; i < n; i++)
 		keys[i] = &auth->keys[i];
 	pgr_scram_server_init(&auth->scram, auth->user, keys, n);
+	auth->scram.binding = auth->binding;
 	at = pgr_out_begin(out, PGR_MSG_AUTHENTICATION);
 	pgr_out_int32(out, PGR_AUTH_SASL);
+	if (auth->binding.len > 0)
+		pgr_out_string(out, PGR_SCRAM_MECHANISM_PLUS);
 	pgr_out_string(out, PGR_SCRAM_MECHANISM);
 	pgr_out_byte(out, '\0');
 	pgr_out_end(out, at);
@@ -175,6 +178,27 @@ begin_md5(struct pgr_auth *auth, struct pgr_out *out)
 }
 
 enum pgr_rc
+pgr_auth_check_name(const struct pgr_auth *auth, const char *user, struct pgr_err *err)
+{
+	if (!auth->certified)
+		return pgr_err_set(err, "28000", "connection requires a valid client certificate");
+	if (strcmp(auth->common_name, user) == 0)
+		return PGR_OK;
+	pgr_err_set(err, "28000", "certificate authentication failed for user \"%s\"", user);
+	return pgr_err_hint(err, "The common name of the certificate is \"%s\".", auth->common_name);
+}
+
+static enum pgr_rc
+begin_cert(const struct pgr_auth *auth, struct pgr_err *err)
+{
+	if (pgr_auth_check_name(auth, auth->user, err) != PGR_OK)
+		return PGR_FAIL;
+	if (!auth->known)
+		return pgr_err_set(err, "28000", "role \"%s\" does not exist", auth->user);
+	return PGR_OK;
+}
+
+enum pgr_rc
 pgr_auth_begin(struct pgr_worker *w, struct pgr_auth *auth, const char *user, struct pgr_out *out,
 	struct pgr_err *err)
 {
@@ -198,6 +222,8 @@ pgr_auth_begin(struct pgr_worker *w, struct pgr_auth *auth, const char *user, st
 	case PGR_CONFIG_AUTH_SCRAM:
 		begin_scram(w, auth, out);
 		break;
+	case PGR_CONFIG_AUTH_CERT:
+		return begin_cert(auth, err);
 	}
 	return PGR_AGAIN;
 }
@@ -256,7 +282,7 @@ answer_scram(struct pgr_worker *w, struct pgr_auth *auth, const char *body, size
 	enum pgr_rc rc;
 	size_t at;
 
-	if (!auth->begun && pgr_scram_initial(body, len, &data, &data_len, err) != PGR_OK)
+	if (!auth->begun && pgr_scram_initial(&auth->scram, body, len, &data, &data_len, err) != PGR_OK)
 		return PGR_FAIL;
 	auth->begun = true;
 	rc = pgr_scram_server_step(&auth->scram, data, data_len, err);

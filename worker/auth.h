@@ -16,14 +16,21 @@ struct pgr_auth {
 	unsigned secrets;
 	struct pgr_secret secret[PGR_SCRAM_PASSWORDS];
 	char md5_salt[PGR_SECRET_MD5_SALT];
+	struct pgr_scram_binding binding; /* of the connection; the caller's to set */
+	bool certified;                   /* the client showed a certificate that was verified, */
+	char common_name[PGR_NAME_MAX];   /* whose common name is this; the caller's to set */
 	bool begun; /* SASLInitialResponse was read */
 	struct pgr_scram_keys keys[PGR_SCRAM_PASSWORDS];
 	struct pgr_scram_server scram;
 };
 
-/* auth is zeroed. Chooses the method and writes the first request. OK: trusted; AGAIN: wait for an answer. */
+/* auth is zeroed, but for what the connection tells. Chooses the method and writes the first request. OK: trusted; AGAIN: wait for an answer. */
 PGR_MUST enum pgr_rc pgr_auth_begin(struct pgr_worker *w, struct pgr_auth *auth, const char *user,
 	struct pgr_out *out, struct pgr_err *err);
+
+/* Does the client's certificate bear this name? FAIL: 28000. */
+PGR_MUST enum pgr_rc pgr_auth_check_name(
+	const struct pgr_auth *auth, const char *user, struct pgr_err *err);
 
 /* body: of one password message. OK: it is who it says; AGAIN: send out, wait for the next. */
 PGR_MUST enum pgr_rc pgr_auth_answer(struct pgr_worker *w, struct pgr_auth *auth, const char *body,

@@ -14,6 +14,7 @@
 #include "proto/error.h"
 #include "worker/client.h"
 #include "worker/front.h"
+#include "worker/home.h"
 #include "worker/lease.h"
 #include "worker/login.h"
 #include "worker/pin.h"
@@ -725,6 +726,66 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 	memset(&s->cycle, 0, sizeof(s->cycle));
 }
 
+/*
+ * May the session go on when its borrowed connection has gone with its home? Not with half a message at
+ * the client, not where the connection held state, and not in a transaction: what the client sends next
+ * would run outside of it.
+ */
+static bool
+may_stay(const struct pgr_server *s, const struct pgr_client *c)
+{
+	return c->state == PGR_SESSION_READY && c->pin == PGR_PIN_NONE_REASON &&
+		s->status == PGR_TXN_IDLE && !s->refused_block && !(s->skip > 0 && s->skip_forward);
+}
+
+/* Every request that is owed an answer fails, and what is not yet asked to the end will. */
+static void
+fail_owed(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, const struct pgr_err *err)
+{
+	bool failed = s->skipping; /* then the client has had the error of this batch */
+	struct pgr_reply *r;
+
+	while ((r = pgr_replies_head(&s->replies)) != NULL) {
+		bool ends = !r->ours && (r->kind == PGR_REPLY_QUERY || r->kind == PGR_REPLY_FUNCTION ||
+			r->kind == PGR_REPLY_SYNC);
+
+		undo_reply(w, s, r);
+		if (!ends)
+			continue;
+		if (!pgr_vec_roomy(&w->out))
+			(void)pgr_stream_send(&c->io, &w->out);
+		if (!failed)
+			pgr_client_error(&w->out, PGR_SEVERITY_ERROR, err);
+		pgr_wire_ready(pgr_vec_room(&w->out, PGR_WIRE_HEADER + 1), PGR_TXN_IDLE);
+		failed = false;
+	}
+	if (s->batch) {
+		if (!failed)
+			pgr_client_error(&w->out, PGR_SEVERITY_ERROR, err);
+		c->discard = PGR_DISCARD_SYNC;
+	}
+	c->skip_forward = false;
+	pgr_client_cycle_done(w, c, PGR_TXN_IDLE);
+}
+
+/* The worker that spoke TLS with the server has died; its other clients' connections live. */
+static void
+lost_with_home(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	struct pgr_err err;
+
+	pgr_err_set(&err, "08006", "the connection to the server was lost: the worker that had its TLS ended");
+	if (!may_stay(s, c)) {
+		pgr_lease_close(w, s, PGR_CLOSE_OWNER);
+		pgr_client_fatal(w, c, &err);
+		return;
+	}
+	fail_owed(w, s, c, &err);
+	pgr_lease_close(w, s, PGR_CLOSE_OWNER);
+	(void)pgr_stream_send(&c->io, &w->out);
+	pgr_front_resume(w, c);
+}
+
 /* The server closed, or broke the protocol; its client, if any, loses what was under way. */
 static void
 lost(struct pgr_worker *w, struct pgr_server *s, enum pgr_rc why)
@@ -732,6 +793,11 @@ lost(struct pgr_worker *w, struct pgr_server *s, enum pgr_rc why)
 	struct pgr_client *c = client_of(s);
 	bool told = s->told_fatal;
 	struct pgr_err err;
+
+	if (c != NULL && why == PGR_CLOSED && !told && pgr_home_died(w, s)) {
+		lost_with_home(w, s, c);
+		return;
+	}
 
 	if (why == PGR_FAIL)
 		pgr_log(PGR_LOG_ERROR, "server.protocol", "database \"%s\": the server broke the protocol",

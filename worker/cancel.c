@@ -6,10 +6,8 @@
  */
 #include "worker/cancel.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -22,13 +20,16 @@
 #define CANCEL_CODE 80877102u
 
 struct pgr_cancel {
-	struct pgr_watch watch; /* first: events point here */
+	struct pgr_watch watch; /* first: events point here; fd -1: it has ended */
 	struct pgr_list all;    /* worker->cancels */
 	struct pgr_wpool *pool;
 	pgr_slot_id slot;
 	uint64_t generation;
 	pgr_client_id client; /* n UINT32_MAX: nobody waits for it */
 	pgr_usec deadline;
+	struct pgr_stream io;
+	bool under_tls; /* as the connection whose query it cancels */
+	enum pgr_secure_stage secure;
 	bool sent;
 	uint32_t len;
 	char packet[12 + PGR_KEY_MAX];
@@ -92,6 +93,7 @@ cancel_end(struct pgr_worker *w, struct pgr_cancel *cancel, bool late)
 {
 	if (cancel->watch.fd >= 0)
 		close(cancel->watch.fd);
+	pgr_stream_fini(&cancel->io);
 	unpin(w, cancel, late);
 	if (late) {
 		pgr_proc_mail(w->shm, PGR_PROC_MONITOR, cancel->pool->view.id);
@@ -120,6 +122,13 @@ fill_packet(struct pgr_worker *w, struct pgr_server *s, struct pgr_cancel *cance
 	memcpy(cancel->packet + 12, cold->key, key_len);
 }
 
+static void
+begin_stream(struct pgr_cancel *cancel)
+{
+	pgr_stream_init(&cancel->io, cancel->watch.fd);
+	cancel->io.hangup = true; /* read to the end, whatever events are still to come */
+}
+
 void
 pgr_cancel_send(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *for_client)
 {
@@ -130,6 +139,8 @@ pgr_cancel_send(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *f
 		PGR_CRASHPOINT("cancel.pinned");
 		cancel->watch.kind = PGR_WATCH_CANCEL;
 		cancel->watch.fd = -1;
+		pgr_stream_init(&cancel->io, -1);
+		cancel->under_tls = atomic_load(&pgr_server_slot(w, s)->home) != 0;
 		cancel->pool = s->pool;
 		cancel->slot = s->slot;
 		cancel->client.n = for_client != NULL ? for_client->rec.n : UINT32_MAX;
@@ -141,6 +152,8 @@ pgr_cancel_send(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *f
 			pgr_loop_add(&w->loop, cancel->watch.fd,
 				PGR_EV_READ | PGR_EV_WRITE | PGR_EV_HANGUP, &cancel->watch, &err) != PGR_OK)
 			cancel_end(w, cancel, false);
+		else
+			begin_stream(cancel);
 		return;
 	}
 	free(cancel);
@@ -148,30 +161,51 @@ pgr_cancel_send(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *f
 		unmark(w, for_client->rec);
 }
 
+/* A key that was given under TLS does not go out in clear. */
+static enum pgr_rc
+secure(struct pgr_worker *w, struct pgr_cancel *cancel)
+{
+	struct pgr_err err;
+	enum pgr_rc rc = pgr_dial_secure(w, cancel->pool, &cancel->io, &cancel->secure, &err);
+
+	if (rc == PGR_CLOSED)
+		rc = pgr_err_set(&err, "08006", "the server has no TLS any more");
+	if (rc == PGR_FAIL)
+		pgr_log(PGR_LOG_WARN, "cancel.tls", "a cancel was not sent: %s", err.message);
+	return rc;
+}
+
+/* CLOSED: the server has sent the signal before it closed. */
+static enum pgr_rc
+await_end(struct pgr_cancel *cancel)
+{
+	char byte;
+	size_t n;
+
+	return pgr_stream_read(&cancel->io, &byte, sizeof(byte), &n);
+}
+
 void
 pgr_cancel_event(struct pgr_worker *w, struct pgr_watch *watch)
 {
 	struct pgr_cancel *cancel = (struct pgr_cancel *)(void *)watch;
-	char byte;
-	ssize_t n;
+	enum pgr_rc rc = PGR_OK;
 
 	if (cancel->watch.fd < 0)
 		return;
-	if (!cancel->sent) {
-		n = send(cancel->watch.fd, cancel->packet, cancel->len, MSG_NOSIGNAL);
-		if (n < 0 && errno == EAGAIN)
-			return;
-		/* less than 300 bytes into an empty buffer: all or nothing */
-		cancel->sent = n == (ssize_t)cancel->len;
-		if (!cancel->sent) {
-			cancel_end(w, cancel, false);
-			return;
-		}
-	}
-	n = recv(cancel->watch.fd, &byte, 1, 0);
-	if (n < 0 && errno == EAGAIN)
+	cancel->io.readable = true;
+	if (pgr_stream_drain(&cancel->io) == PGR_AGAIN)
 		return;
-	cancel_end(w, cancel, false); /* EOF: the signal was sent */
+	if (cancel->under_tls && cancel->secure != PGR_SECURE_DONE)
+		rc = secure(w, cancel);
+	if (rc == PGR_OK && !cancel->sent) {
+		rc = pgr_stream_write(&cancel->io, cancel->packet, cancel->len);
+		cancel->sent = true;
+	}
+	while (rc == PGR_OK) /* whatever a server says here says nothing */
+		rc = await_end(cancel);
+	if (rc != PGR_AGAIN)
+		cancel_end(w, cancel, false);
 }
 
 void

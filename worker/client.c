@@ -71,6 +71,7 @@ fill_rec(struct pgr_worker *w, struct pgr_client *c, const uint8_t addr[16], uin
 	rec->pid = c->rec.n + 1;
 	rec->key_len = 0;
 	rec->pinned = 0;
+	atomic_store(&rec->tls, 0);
 	rec->port = port;
 	rec->connected = pgr_clock_wall();
 	memcpy(rec->addr, addr, 16);
@@ -308,8 +309,7 @@ pgr_client_finish(struct pgr_worker *w, struct pgr_client *c)
 		return;
 	}
 	/* closing with unread input would reset the connection and lose our last words */
-	if (!pgr_stream_blocked(&c->io))
-		shutdown(c->io.fd, SHUT_WR);
+	pgr_stream_shut(&c->io);
 	c->io.readable = true;
 	pgr_client_event(w, c, 0);
 }
@@ -333,7 +333,7 @@ closing_event(struct pgr_worker *w, struct pgr_client *c)
 	if (pgr_stream_blocked(&c->io)) {
 		rc = pgr_stream_drain(&c->io);
 		if (rc == PGR_OK)
-			shutdown(c->io.fd, SHUT_WR);
+			pgr_stream_shut(&c->io);
 	}
 	while (rc != PGR_CLOSED && c->io.readable)
 		rc = pgr_stream_read(&c->io, w->buffer, PGR_BUFFER, &n);
@@ -352,6 +352,7 @@ pgr_client_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events)
 		c->io.broken = true; /* reset: what it has sent may still be read */
 	switch (c->state) {
 	case PGR_SESSION_STARTUP:
+	case PGR_SESSION_SHAKING:
 	case PGR_SESSION_AUTH:
 		pgr_login_event(w, c);
 		break;
@@ -419,10 +420,11 @@ check(struct pgr_worker *w, struct pgr_client *c)
 
 	switch (c->state) {
 	case PGR_SESSION_STARTUP:
+	case PGR_SESSION_SHAKING:
 	case PGR_SESSION_AUTH:
 		if (login != 0 && w->now - c->since >= login) {
 			/* not a word to a peer that has not said one: it is a probe */
-			if (c->state == PGR_SESSION_STARTUP)
+			if (c->state != PGR_SESSION_AUTH)
 				pgr_client_drop(w, c);
 			else
 				expire(w, c, "57P01", "client_login_timeout");

@@ -4,7 +4,10 @@
  *   TOKEN     until fewer than max_server_logins are logging in at the host, and its addresses are known
  *   CONNECT   until the socket is writable; the descriptor is in the vault from the start, so that a
  *             death in the middle leaves the monitor something to close
+ *   SECURE    SSLRequest, its answer and the TLS handshake, where TLS is wanted
  *   LOGIN     password exchange, parameters, key, ReadyForQuery
+ *   PARTING   this way (with TLS, or without: `allow` and `prefer` try both) or at this address it will
+ *             not be, and the server may not know yet: until its end was read
  *
  * Where nobody serves at an address, the same slot goes on to the next one of the host, each with its
  * share of connect_timeout; but never while a backend may be left behind at the one before.
@@ -14,8 +17,10 @@
 #include "worker/dial.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -23,6 +28,7 @@
 #include "proto/secret.h"
 #include "worker/auth.h"
 #include "worker/back.h"
+#include "worker/home.h"
 #include "worker/lease.h"
 #include "worker/server.h"
 #include "worker/settings.h"
@@ -32,7 +38,9 @@
 enum stage {
 	STAGE_TOKEN,
 	STAGE_CONNECT,
+	STAGE_SECURE,
 	STAGE_LOGIN,
+	STAGE_PARTING,
 };
 
 struct pgr_dial {
@@ -48,6 +56,11 @@ struct pgr_dial {
 	uint32_t addrs;
 	uint32_t at;     /* of addr[]: which one it is now */
 	struct pgr_addr addr[PGR_HOST_ADDRS];
+	bool secured;    /* this attempt asks for TLS */
+	bool again;      /* the other way was tried at this address before, and failed with `first` */
+	bool elsewhere;  /* PARTING: the next address comes next; else the other way at this one */
+	enum pgr_secure_stage secure;
+	struct pgr_err first;
 	struct pgr_scram_client scram;
 	struct pgr_scram_keys keys;
 };
@@ -113,11 +126,35 @@ dial_end(struct pgr_worker *w, struct pgr_server *s)
 	s->deadline = 0;
 }
 
+/* What the configuration says of TLS to the server of this pool. */
 static void
-fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err)
+tls_of(struct pgr_worker *w, const struct pgr_wpool *pool, struct pgr_config_tls *ret)
+{
+	pgr_config_database_tls(w->config, pool->view.pool->database, ret);
+}
+
+/* The first way to try at an address. */
+static void
+choose_way(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_config_tls tls;
+
+	tls_of(w, s->pool, &tls);
+	s->dial->secured = tls.mode >= PGR_CONFIG_TLS_PREFER;
+	s->dial->again = false;
+}
+
+static void
+fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *cause)
 {
 	const struct pgr_pool *pool = s->pool->view.pool;
 	const struct pgr_host *host = s->dial->host;
+	struct pgr_err both = *cause;
+	const struct pgr_err *err = &both;
+
+	if (s->dial->again)
+		snprintf(both.message, sizeof(both.message), "%.150s (before that, %s TLS: %.120s)",
+			cause->message, s->dial->secured ? "without" : "with", s->dial->first.message);
 
 	pgr_log(PGR_LOG_WARN, "server.login_failed", "server %.255s:%u, database \"%s\", user \"%s\": %s",
 		host->name, host->port, pool->dbname, pool->server_user, err->message);
@@ -152,6 +189,8 @@ begin_attempt(struct pgr_worker *w, struct pgr_server *s)
 	struct pgr_slot *slot = pgr_server_slot(w, s);
 
 	atomic_store(&slot->deposited, 0);
+	atomic_store(&slot->home, 0);
+	atomic_store(&slot->tls, 0);
 	atomic_store(&slot->conn, atomic_load(&slot->conn) + 1);
 	atomic_store(&slot->epoch, dial->epoch);
 	atomic_store(&slot->born, w->now);
@@ -161,6 +200,8 @@ begin_attempt(struct pgr_worker *w, struct pgr_server *s)
 	dial->stage = STAGE_CONNECT;
 	dial->authenticated = dial->proving = dial->verified = false;
 	dial->reported_len = 0;
+	dial->secure = PGR_SECURE_ASK;
+	dial->scram.binding.len = 0;
 	s->deadline = w->now + (PGR_MAX(dial->until, w->now) - w->now) / (dial->addrs - dial->at);
 }
 
@@ -209,6 +250,7 @@ try_next(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
 		pgr_log(PGR_LOG_INFO, "server.next_address", "server %.255s:%u: %s; its next address is tried",
 			host->name, host->port, err->message);
 		dial->at++;
+		choose_way(w, s);
 	} while (begin_connect(w, s, err) != PGR_OK);
 }
 
@@ -237,6 +279,7 @@ try_begin(struct pgr_worker *w, struct pgr_server *s)
 			return;
 	}
 	w->dials_waiting--;
+	choose_way(w, s);
 	if (begin_connect(w, s, &err) != PGR_OK)
 		try_next(w, s, &err);
 }
@@ -358,14 +401,17 @@ static enum pgr_rc
 begin_sasl(struct pgr_worker *w, struct pgr_server *s, const char *list, size_t len,
 	struct pgr_err *err)
 {
+	struct pgr_scram_client *scram = &s->dial->scram;
 	char text[1024];
 	struct pgr_out out;
 
-	if (pgr_scram_offered(list, len, err) != PGR_OK ||
-		pgr_scram_client_begin(&s->dial->scram, err) != PGR_OK)
+	if (s->io.tls != NULL)
+		scram->binding.len = pgr_tls_binding(&s->io, true, scram->binding.hash);
+	if (pgr_scram_client_choose(scram, list, len, err) != PGR_OK ||
+		pgr_scram_client_begin(scram, err) != PGR_OK)
 		return PGR_FAIL;
 	pgr_out_init(&out, text, sizeof(text));
-	pgr_out_string(&out, PGR_SCRAM_MECHANISM);
+	pgr_out_string(&out, pgr_scram_client_mechanism(scram));
 	pgr_out_int32(&out, (uint32_t)s->dial->scram.out_len);
 	pgr_out_bytes(&out, s->dial->scram.out, s->dial->scram.out_len);
 	s->dial->proving = true;
@@ -592,6 +638,69 @@ keep_rest(struct pgr_worker *w, struct pgr_server *s, size_t used, size_t have)
 	return true;
 }
 
+/*
+ * May another attempt, with TLS or without, have better luck? As libpq has it for `allow` and `prefer`:
+ * TLS that does not come about, or a server whose rules refuse this way.
+ */
+static bool
+other_way(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err)
+{
+	struct pgr_config_tls tls;
+
+	tls_of(w, s->pool, &tls);
+	if (s->dial->again || s->dial->authenticated)
+		return false;
+	if (s->dial->stage == STAGE_LOGIN && strcmp(err->sqlstate, "28000") != 0)
+		return false;
+	return s->dial->secured ? tls.mode == PGR_CONFIG_TLS_PREFER && s->dial->stage >= STAGE_SECURE
+				: tls.mode == PGR_CONFIG_TLS_ALLOW && s->dial->stage == STAGE_LOGIN;
+}
+
+/* The place is ours until the server has closed: there is never one connection more. */
+static void
+parting(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_dial *dial = s->dial;
+	struct pgr_err err = dial->first;
+	enum pgr_rc rc;
+	size_t n;
+
+	s->io.readable = true;
+	do
+		rc = pgr_stream_read(&s->io, w->buffer, PGR_BUFFER, &n);
+	while (rc == PGR_OK);
+	if (rc != PGR_CLOSED)
+		return;
+	if (dial->elsewhere || begin_connect(w, s, &err) != PGR_OK)
+		try_next(w, s, &err);
+}
+
+/* What has failed may go another way: with TLS or without, or at the next address. */
+static void
+give_up(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
+{
+	struct pgr_dial *dial = s->dial;
+	bool other = other_way(w, s, err);
+	bool more = dial->stage == STAGE_SECURE && dial->at + 1 < dial->addrs;
+
+	if (!other && !more) {
+		try_next(w, s, err);
+		return;
+	}
+	dial->first = *err;
+	dial->elsewhere = !other;
+	if (other) {
+		dial->again = true;
+		dial->secured = !dial->secured;
+	}
+	dial->stage = STAGE_PARTING;
+	if (pgr_home_is_ours(s))
+		pgr_home_end(w, s);
+	pgr_tls_end(&s->io);
+	shutdown(s->io.fd, SHUT_WR);
+	parting(w, s);
+}
+
 static void
 read_login(struct pgr_worker *w, struct pgr_server *s)
 {
@@ -610,7 +719,7 @@ read_login(struct pgr_worker *w, struct pgr_server *s)
 		if (rc == PGR_CLOSED)
 			pgr_err_set(&err, "08006", "the server closed the connection during login");
 		if (rc != PGR_OK || feed(w, s, have + n, &used, &err) != PGR_OK) {
-			try_next(w, s, &err);
+			give_up(w, s, &err);
 			return;
 		}
 		/* logged in: what stands behind ReadyForQuery can only be unasked for; the slot is IDLE */
@@ -624,31 +733,81 @@ read_login(struct pgr_worker *w, struct pgr_server *s)
 	}
 }
 
+enum pgr_rc
+pgr_dial_secure(struct pgr_worker *w, struct pgr_wpool *pool, struct pgr_stream *stream,
+	enum pgr_secure_stage *stage, struct pgr_err *err)
+{
+	const char *host = host_of(w, pool)->name;
+	struct pgr_config_tls tls;
+	struct ssl_ctx_st *ctx;
+	struct pgr_err cause;
+	enum pgr_rc rc;
+
+	tls_of(w, pool, &tls);
+	ctx = pgr_secure_context(&w->contexts, &tls, w->secrets, err);
+	if (ctx == NULL)
+		return PGR_FAIL;
+	rc = pgr_secure_step(stage, stream, ctx, tls.mode, host, &cause);
+	if (rc == PGR_OK)
+		pgr_stat_add(&w->stats->server_tls_handshakes, 1);
+	if (rc == PGR_CLOSED && tls.mode >= PGR_CONFIG_TLS_REQUIRE)
+		rc = pgr_err_set(&cause, "08006", "the server has no TLS, and server_tls requires it");
+	if (rc == PGR_FAIL) {
+		pgr_stat_add(&w->stats->server_tls_failures, 1);
+		pgr_err_set(err, cause.sqlstate, "server \"%.100s\": %.200s", host, cause.message);
+	}
+	return rc;
+}
+
+static enum pgr_rc
+connected(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
+{
+	int e = pgr_sock_error(s->io.fd);
+
+	if (e != 0) {
+		errno = e;
+		return pgr_err_sys(
+			err, "08006", "could not connect to server \"%.100s\"", s->dial->host->name);
+	}
+	s->dial->stage = s->dial->secured ? STAGE_SECURE : STAGE_LOGIN;
+	s->deadline = s->dial->until;
+	return s->dial->secured ? PGR_OK : send_startup(w, s, err);
+}
+
+/* Where the server has no TLS and need not have, the login goes on in clear. */
+static enum pgr_rc
+secure(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
+{
+	enum pgr_rc rc = pgr_dial_secure(w, s->pool, &s->io, &s->dial->secure, err);
+
+	if (rc == PGR_AGAIN || rc == PGR_FAIL)
+		return rc;
+	s->dial->stage = STAGE_LOGIN;
+	if (rc == PGR_OK && pgr_home_begin(w, s, err) != PGR_OK)
+		return PGR_FAIL;
+	return send_startup(w, s, err);
+}
+
 void
 pgr_dial_event(struct pgr_worker *w, struct pgr_server *s)
 {
+	enum pgr_rc rc = PGR_OK;
 	struct pgr_err err;
-	int e;
 
-	if (s->dial->stage == STAGE_CONNECT) {
-		e = pgr_sock_error(s->io.fd);
-		if (e != 0) {
-			errno = e;
-			pgr_err_sys(&err, "08006", "could not connect to server \"%.100s\"",
-				s->dial->host->name);
-			try_next(w, s, &err);
-			return;
-		}
-		s->dial->stage = STAGE_LOGIN;
-		s->deadline = s->dial->until;
-		if (send_startup(w, s, &err) != PGR_OK) {
-			try_next(w, s, &err);
-			return;
-		}
+	if (s->dial->stage == STAGE_PARTING) {
+		parting(w, s);
+		return;
 	}
 	if (pgr_stream_blocked(&s->io))
 		(void)pgr_stream_drain(&s->io);
-	read_login(w, s);
+	if (s->dial->stage == STAGE_CONNECT)
+		rc = connected(w, s, &err);
+	if (rc == PGR_OK && s->dial->stage == STAGE_SECURE)
+		rc = secure(w, s, &err);
+	if (rc == PGR_OK)
+		read_login(w, s);
+	else if (rc != PGR_AGAIN)
+		give_up(w, s, &err);
 }
 
 static void
@@ -666,7 +825,9 @@ time_out(struct pgr_worker *w, struct pgr_server *s)
 	case STAGE_CONNECT:
 		try_next(w, s, &err);
 		break;
+	case STAGE_SECURE:
 	case STAGE_LOGIN:
+	case STAGE_PARTING:
 		/* it may have a backend for us: the monitor sees to its end, the next dial goes elsewhere */
 		pgr_host_dialed(host, &pgr_server_cold(w, s)->addr, w->now);
 		fail(w, s, &err);

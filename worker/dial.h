@@ -18,4 +18,11 @@ void pgr_dial_tick(struct pgr_worker *w);
 PGR_MUST enum pgr_rc pgr_dial_connect(
 	struct pgr_worker *w, struct pgr_server *s, int *ret_fd, struct pgr_err *err);
 
+/*
+ * One step towards TLS on a connection to the pool's server; *stage begins as ASK. OK: TLS stands;
+ * CLOSED: the server has none, and the configuration takes that; AGAIN; FAIL.
+ */
+PGR_MUST enum pgr_rc pgr_dial_secure(struct pgr_worker *w, struct pgr_wpool *pool,
+	struct pgr_stream *stream, enum pgr_secure_stage *stage, struct pgr_err *err);
+
 #endif

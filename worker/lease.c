@@ -16,6 +16,7 @@
 #include "worker/back.h"
 #include "worker/client.h"
 #include "worker/dial.h"
+#include "worker/home.h"
 #include "worker/server.h"
 
 struct pgr_wpool *
@@ -118,6 +119,11 @@ attach(struct pgr_worker *w, struct pgr_leg *leg, pgr_slot_id id)
 
 	if (s == NULL) {
 		pgr_pool_return(&leg->pool->view, id, true);
+		return false;
+	}
+	if (PGR_UNLIKELY(atomic_load_explicit(&pgr_server_slot(w, s)->home, memory_order_relaxed) != 0) &&
+		!pgr_home_enter(w, s)) {
+		pgr_lease_close(w, s, pgr_home_is_ours(s) ? PGR_CLOSE_SERVER : PGR_CLOSE_OWNER);
 		return false;
 	}
 	s->unread = dirty;

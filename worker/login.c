@@ -1,9 +1,10 @@
 /*
- * The login of a client. STARTUP reads the startup packet, AUTH exchanges passwords (auth.c), POOL
- * waits until the monitor has made the pool if it is new, GREET has a server connection take the
- * client's settings and tell what it reports, READY is front.c's. What was told to one client is
- * remembered, so that the next with the same settings is greeted without a server, as long as some
- * connection shows that it is still that server.
+ * The login of a client. STARTUP reads the startup packet, SHAKING is the TLS handshake that an
+ * SSLRequest asks for or that comes by itself, AUTH exchanges passwords (auth.c), POOL waits until the
+ * monitor has made the pool if it is new, GREET has a server connection take the client's settings and
+ * tell what it reports, READY is front.c's. What was told to one client is remembered, so that the next
+ * with the same settings is greeted without a server, as long as some connection shows that it is still
+ * that server.
  *
  * Nothing that a client gives reaches a server before it is authenticated.
  */
@@ -36,8 +37,9 @@ struct pgr_login {
 	char database[PGR_NAME_MAX];
 	char pool_user[PGR_NAME_MAX]; /* who logs in to the server: the database's user, or the client's */
 	pgr_usec begun;
-	bool refused_tls;
-	bool refused_gss;
+	bool asked_tls;
+	bool asked_gss;
+	bool direct; /* TLS from the first byte on, without an SSLRequest */
 	int ask;            /* index of the request to the monitor; -1: none */
 	pgr_client_id cancelled; /* CANCEL: whose cancel is under way */
 };
@@ -139,6 +141,19 @@ write_key(struct pgr_worker *w, struct pgr_client *c, struct pgr_vec *vec)
 }
 
 static void
+log_login(const struct pgr_client *c)
+{
+	char suite[64] = "";
+
+	if (c->io.tls != NULL)
+		pgr_tls_suite_name(pgr_tls_suite(&c->io), suite, sizeof(suite));
+	pgr_log(PGR_LOG_INFO, "client.login", "user \"%s\", database \"%s\"%s%s%s%.200s", c->login->user,
+		c->login->database, suite[0] != '\0' ? ", " : "", suite,
+		suite[0] != '\0' && pgr_tls_server_name(&c->io)[0] != '\0' ? ", server name " : "",
+		suite[0] != '\0' ? pgr_tls_server_name(&c->io) : "");
+}
+
+static void
 greet(struct pgr_worker *w, struct pgr_client *c)
 {
 	const struct greeting *g = greeting_cell(c);
@@ -162,8 +177,7 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 	pgr_stat_add(&c->leg.pool->stats->client_logins, 1);
 	pgr_histogram_add(&w->stats->login, took);
 	if (w->config->log_connections)
-		pgr_log(PGR_LOG_INFO, "client.login", "user \"%s\", database \"%s\"", c->login->user,
-			c->login->database);
+		log_login(c);
 	pgr_login_free(w, c);
 }
 
@@ -598,6 +612,41 @@ check_admission(struct pgr_worker *w, const struct pgr_startup *s, struct pgr_er
 	return PGR_OK;
 }
 
+static bool
+by_unix_socket(struct pgr_worker *w, const struct pgr_client *c)
+{
+	return pgr_client_rec(w, c)->port == 0;
+}
+
+/* What the connection itself tells of the client. */
+static void
+note_tls(struct pgr_client *c)
+{
+	struct pgr_auth *auth = &c->login->auth;
+
+	if (c->io.tls == NULL)
+		return;
+	auth->binding.len = pgr_tls_binding(&c->io, false, auth->binding.hash);
+	auth->certified = pgr_tls_peer_name(&c->io, auth->common_name, sizeof(auth->common_name));
+}
+
+static enum pgr_rc
+check_tls(struct pgr_worker *w, const struct pgr_client *c, struct pgr_err *err)
+{
+	enum pgr_config_tls_mode mode = w->config->client_tls.mode;
+	const struct pgr_auth *auth = &c->login->auth;
+
+	if (mode < PGR_CONFIG_TLS_REQUIRE || by_unix_socket(w, c))
+		return PGR_OK;
+	if (c->io.tls == NULL) {
+		pgr_err_set(err, "28000", "connection requires TLS");
+		return pgr_err_hint(err, "Connect with sslmode=require, or another that uses TLS.");
+	}
+	if (mode >= PGR_CONFIG_TLS_VERIFY_CA && !auth->certified)
+		return pgr_err_set(err, "28000", "connection requires a valid client certificate");
+	return mode == PGR_CONFIG_TLS_VERIFY_FULL ? pgr_auth_check_name(auth, c->login->user, err) : PGR_OK;
+}
+
 static void
 answer(struct pgr_worker *w, struct pgr_client *c, enum pgr_rc rc, struct pgr_out *out,
 	const struct pgr_err *err)
@@ -630,7 +679,10 @@ begin_session(struct pgr_worker *w, struct pgr_client *c, const struct pgr_start
 	/* names longer than PostgreSQL's are cut, as PostgreSQL does */
 	snprintf(c->login->user, PGR_NAME_MAX, "%.63s", s->user);
 	snprintf(c->login->database, PGR_NAME_MAX, "%.63s", s->database);
+	note_tls(c);
 	rc = check_admission(w, s, &err);
+	if (rc == PGR_OK)
+		rc = check_tls(w, c, &err);
 	if (rc == PGR_OK)
 		rc = take_settings(w, c, s, &err);
 	if (rc == PGR_OK)
@@ -651,9 +703,12 @@ begin_cancel(struct pgr_worker *w, struct pgr_client *c, const struct pgr_startu
 	pgr_login_poll(w, c);
 }
 
-/* SSLRequest, GSSENCRequest: N, once each; nothing may follow before the answer. */
-static void
-decline(struct pgr_worker *w, struct pgr_client *c, bool *again, bool more)
+/*
+ * SSLRequest, GSSENCRequest: once each, and nothing may follow before the answer: what somebody else
+ * has put there in clear must not be taken for the client's (CVE-2021-23214). False: refused.
+ */
+static bool
+may_ask(struct pgr_worker *w, struct pgr_client *c, bool *again, bool more)
 {
 	struct pgr_err err;
 
@@ -661,11 +716,103 @@ decline(struct pgr_worker *w, struct pgr_client *c, bool *again, bool more)
 		pgr_err_set(&err, "08P01", *again ? "encryption was requested twice"
 				: "received unencrypted data after an encryption request");
 		refuse(w, c, &err);
-		return;
+		return false;
 	}
 	*again = true;
-	pgr_vec_add(&w->back, "N", 1);
+	return true;
+}
+
+static void
+say(struct pgr_worker *w, struct pgr_client *c, const char *byte)
+{
+	pgr_vec_add(&w->back, byte, 1);
 	(void)pgr_stream_send(&c->io, &w->back);
+}
+
+static void
+shaking_failed(struct pgr_worker *w, struct pgr_client *c, enum pgr_rc rc, const struct pgr_err *err)
+{
+	pgr_stat_add(&w->stats->tls_failures, 1);
+	if (rc == PGR_CLOSED) { /* a probe, or a client that does not like us: it knows why */
+		pgr_client_drop(w, c);
+		return;
+	}
+	pgr_log(PGR_LOG_INFO, "client.tls", "%s", err->message);
+	pgr_tls_end(&c->io); /* the alert is on its way; there is nobody to tell more to */
+	pgr_client_finish(w, c);
+}
+
+static void
+shaken(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_err err;
+
+	if (c->login->direct && !pgr_tls_alpn(&c->io)) {
+		pgr_err_set(&err, "08P01", "TLS without an SSLRequest, and without ALPN \"postgresql\"");
+		shaking_failed(w, c, PGR_FAIL, &err);
+		return;
+	}
+	pgr_stat_add(&w->stats->tls_handshakes, 1);
+	if (pgr_tls_resumed(&c->io))
+		pgr_stat_add(&w->stats->tls_resumed, 1);
+	atomic_store(&pgr_client_rec(w, c)->tls, pgr_tls_suite(&c->io));
+	c->state = PGR_SESSION_STARTUP;
+}
+
+static void
+shaking_step(struct pgr_worker *w, struct pgr_client *c, enum pgr_rc rc, const struct pgr_err *err)
+{
+	if (rc == PGR_OK)
+		shaken(w, c);
+	else if (rc != PGR_AGAIN)
+		shaking_failed(w, c, rc, err);
+}
+
+static void
+begin_tls(struct pgr_worker *w, struct pgr_client *c, const char *early, size_t len)
+{
+	struct pgr_err err;
+	enum pgr_rc rc;
+
+	c->state = PGR_SESSION_SHAKING;
+	rc = pgr_tls_accept(&c->io, w->client_tls, early, len, &err);
+	shaking_step(w, c, rc, &err);
+}
+
+static void
+on_ssl_request(struct pgr_worker *w, struct pgr_client *c, bool more)
+{
+	if (!may_ask(w, c, &c->login->asked_tls, more))
+		return;
+	if (w->client_tls == NULL || by_unix_socket(w, c)) {
+		say(w, c, "N");
+		return;
+	}
+	say(w, c, "S");
+	begin_tls(w, c, NULL, 0);
+}
+
+/* A ClientHello instead of a packet: as a length it would be beyond every limit. */
+static bool
+is_hello(const struct pgr_client *c)
+{
+	return c->state == PGR_SESSION_STARTUP && c->in_len > 0 && c->in[0] == 0x16 && c->io.tls == NULL &&
+		!c->login->asked_tls;
+}
+
+static void
+on_hello(struct pgr_worker *w, struct pgr_client *c)
+{
+	uint32_t len = c->in_len;
+
+	if (w->client_tls == NULL || by_unix_socket(w, c)) {
+		pgr_stat_add(&w->stats->protocol_violations, 1);
+		pgr_client_drop(w, c);
+		return;
+	}
+	c->login->asked_tls = c->login->direct = true;
+	c->in_len = 0;
+	begin_tls(w, c, c->in, len);
 }
 
 /* One whole startup packet. */
@@ -685,10 +832,11 @@ on_packet(struct pgr_worker *w, struct pgr_client *c, const char *packet, size_t
 	}
 	switch (s.kind) {
 	case PGR_STARTUP_SSL:
-		decline(w, c, &c->login->refused_tls, more);
+		on_ssl_request(w, c, more);
 		break;
 	case PGR_STARTUP_GSS:
-		decline(w, c, &c->login->refused_gss, more);
+		if (may_ask(w, c, &c->login->asked_gss, more))
+			say(w, c, "N");
 		break;
 	case PGR_STARTUP_CANCEL:
 		begin_cancel(w, c, &s);
@@ -753,6 +901,10 @@ next_message(struct pgr_worker *w, struct pgr_client *c)
 
 	if (c->state != PGR_SESSION_STARTUP && c->state != PGR_SESSION_AUTH)
 		return false;
+	if (is_hello(c)) {
+		on_hello(w, c);
+		return false;
+	}
 	if (message_size(w, c, c->in, c->in_len, &size, &err) != PGR_OK) {
 		pgr_stat_add(&w->stats->protocol_violations, 1);
 		refuse(w, c, &err);
@@ -804,21 +956,45 @@ begin(struct pgr_worker *w, struct pgr_client *c)
 	return true;
 }
 
+/* Goes on with the handshake, or reads once and goes over what has come. False: nothing more came. */
+static bool
+turn(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_err err;
+	enum pgr_rc rc;
+	size_t n;
+
+	if (c->state == PGR_SESSION_SHAKING) {
+		rc = pgr_tls_shake(&c->io, &err);
+		shaking_step(w, c, rc, &err);
+		return rc != PGR_AGAIN;
+	}
+	rc = pgr_stream_read(&c->io, w->buffer, PGR_BUFFER / 4, &n);
+	if (rc == PGR_AGAIN)
+		return false;
+	if (rc == PGR_CLOSED || !begin(w, c) || !append(c, w->buffer, n)) {
+		pgr_client_drop(w, c);
+		return false;
+	}
+	while (next_message(w, c))
+		continue;
+	return true;
+}
+
+static bool
+logging_in(const struct pgr_client *c)
+{
+	return c->state == PGR_SESSION_STARTUP || c->state == PGR_SESSION_SHAKING ||
+		c->state == PGR_SESSION_AUTH;
+}
+
 void
 pgr_login_event(struct pgr_worker *w, struct pgr_client *c)
 {
-	while (c->io.readable && (c->state == PGR_SESSION_STARTUP || c->state == PGR_SESSION_AUTH)) {
-		enum pgr_rc rc;
-		size_t n;
-
-		rc = pgr_stream_read(&c->io, w->buffer, PGR_BUFFER / 4, &n);
-		if (rc == PGR_AGAIN)
-			return;
-		if (rc == PGR_CLOSED || !begin(w, c) || !append(c, w->buffer, n)) {
-			pgr_client_drop(w, c);
-			return;
-		}
-		while (next_message(w, c))
-			continue;
+	if (pgr_stream_blocked(&c->io) && pgr_stream_drain(&c->io) == PGR_CLOSED) {
+		pgr_client_drop(w, c);
+		return;
 	}
+	while (c->io.readable && logging_in(c) && turn(w, c))
+		continue;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "worker/back.h"
 #include "worker/dial.h"
+#include "worker/home.h"
 #include "worker/lease.h"
 
 struct pgr_server *
@@ -26,6 +27,7 @@ pgr_server_get(struct pgr_worker *w, pgr_slot_id slot, struct pgr_wpool *pool)
 		s->watch.kind = PGR_WATCH_SERVER;
 		s->slot = slot;
 		pgr_stream_init(&s->io, -1);
+		pgr_stream_init(&s->home.pair, -1);
 		pgr_replies_init(&s->replies);
 		w->server[slot.n] = s;
 		w->servers_top = PGR_MAX(w->servers_top, slot.n + 1);
@@ -38,7 +40,10 @@ enum pgr_rc
 pgr_server_fetch(struct pgr_worker *w, struct pgr_server *s)
 {
 	uint32_t conn = atomic_load(&pgr_server_slot(w, s)->conn);
-	struct pgr_note note = {.kind = PGR_NOTE_ASK, .slot = s->slot.n, .conn = conn};
+	struct pgr_note note = {.kind = PGR_NOTE_ASK,
+		.slot = s->slot.n,
+		.conn = conn,
+		.lent = atomic_load_explicit(&pgr_server_slot(w, s)->home, memory_order_relaxed) != 0};
 
 	if (s->io.fd >= 0 && s->conn == conn) {
 		if (!s->registered)
@@ -82,6 +87,8 @@ pgr_server_adopt(
 void
 pgr_server_forget(struct pgr_worker *w, struct pgr_server *s)
 {
+	if (pgr_home_is_ours(s))
+		pgr_home_end(w, s);
 	if (s->registered)
 		pgr_loop_remove(&w->loop, s->io.fd);
 	s->registered = false;
@@ -120,7 +127,7 @@ pgr_server_event(struct pgr_worker *w, struct pgr_server *s, uint32_t events)
 {
 	if (s->io.fd < 0)
 		return;
-	if (s->use == PGR_SERVER_PARKED) {
+	if (s->use == PGR_SERVER_PARKED && !pgr_home_is_ours(s)) {
 		/* the first edge after registering says only that it is writable */
 		if ((events & ~(uint32_t)PGR_EV_WRITE) != 0)
 			let_go(w, s);
@@ -132,6 +139,8 @@ pgr_server_event(struct pgr_worker *w, struct pgr_server *s, uint32_t events)
 		s->io.hangup = true;
 	if (s->use == PGR_SERVER_DIALING)
 		pgr_dial_event(w, s);
+	else if (s->use == PGR_SERVER_PARKED)
+		pgr_home_run(w, s);
 	else
 		pgr_back_event(w, s);
 }

@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "shm/secret.h"
 #include "worker/back.h"
 #include "worker/cancel.h"
 #include "worker/client.h"
 #include "worker/dial.h"
 #include "worker/front.h"
+#include "worker/home.h"
 #include "worker/lease.h"
 #include "worker/login.h"
 #include "worker/server.h"
@@ -24,6 +26,23 @@
 
 #define TICK (100 * PGR_USEC_PER_MSEC)
 #define IDLE_TICK PGR_USEC_PER_SEC
+
+/* Sessions go on with the certificate that they began with; a later handshake has the new one. */
+static void
+use_client_tls(struct pgr_worker *w)
+{
+	struct ssl_ctx_st *ctx = NULL;
+	struct pgr_err err;
+
+	if (w->config->client_tls.mode != PGR_CONFIG_TLS_DISABLE &&
+		pgr_tls_for_clients(&w->config->client_tls, w->secrets, &w->shm->secrets->tickets, &ctx,
+			&err) != PGR_OK) {
+		pgr_log(PGR_LOG_ERROR, "tls", "client_tls is not changed: %s", err.message);
+		return; /* the loader has tried these very texts: out of memory */
+	}
+	pgr_tls_ctx_free(w->client_tls);
+	w->client_tls = ctx;
+}
 
 static void
 use_config(struct pgr_worker *w)
@@ -39,6 +58,8 @@ use_config(struct pgr_worker *w)
 		.user_timeout = w->config->tcp_user_timeout};
 	for (uint32_t i = 0; i < w->listeners; i++)
 		pgr_sock_options(w->listener[i].fd, &w->keepalive);
+	use_client_tls(w);
+	pgr_secure_clear(&w->contexts);
 }
 
 /* Accepting is balanced: whoever has clearly more clients than the mean leaves it to the others. */
@@ -98,6 +119,8 @@ on_poke(struct pgr_worker *w)
 	if (passed_over)
 		pgr_lease_match_all(w);
 	pgr_cancel_on_poke(w);
+	if (atomic_exchange(&pgr_shm_proc(w->shm, w->self)->farewells, 0) != 0)
+		pgr_home_part(w, false);
 	if (w->dials_waiting > 0)
 		pgr_dial_tick(w);
 }
@@ -113,6 +136,9 @@ serve(struct pgr_worker *w, const struct epoll_event *ev)
 		break;
 	case PGR_WATCH_SERVER:
 		pgr_server_event(w, (struct pgr_server *)(void *)watch, ev->events);
+		break;
+	case PGR_WATCH_HOME:
+		pgr_home_event(w, watch, ev->events);
 		break;
 	case PGR_WATCH_POKE:
 		on_poke(w);
@@ -181,6 +207,7 @@ tick(struct pgr_worker *w)
 	if (w->now >= next_second) {
 		next_second = w->now + PGR_USEC_PER_SEC;
 		pgr_server_sweep(w);
+		pgr_home_part(w, false);
 		pgr_log_flush();
 	}
 }
@@ -280,6 +307,8 @@ clear_legacy(struct pgr_worker *w)
 
 	atomic_store(&proc->clients, 0);
 	atomic_store(&proc->cancels, 0);
+	atomic_store(&proc->farewells, 0);
+	atomic_store(&proc->drained, 0);
 	for (int i = 0; i < PGR_ASKS; i++)
 		atomic_store(&proc->asks[i].state, PGR_ASK_NONE);
 	for (uint32_t i = 0; i < atomic_load(&proc->records_used); i++) {
@@ -327,6 +356,7 @@ come_alive(struct pgr_worker *w)
 	}
 	atomic_store(&proc->slow, 0);
 	PGR_CRASHPOINT("worker.alive.cleared");
+	w->home = pgr_slot_home(w->self, atomic_load(&proc->incarnation));
 	pgr_proc_mail_all(w->shm, w->self);
 	atomic_store(&proc->life, PGR_LIFE_ALIVE);
 }
@@ -349,6 +379,31 @@ settled(struct pgr_worker *w)
 	return true;
 }
 
+/* Others may still have clients on connections whose TLS is ours. */
+static bool
+others_drained(const struct pgr_worker *w)
+{
+	for (uint32_t k = 0; k < w->shm->seg->workers; k++) {
+		struct pgr_proc *proc = pgr_shm_proc(w->shm, k);
+
+		if (k != w->self && pgr_proc_is(proc, PGR_LIFE_ALIVE) && atomic_load(&proc->drained) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+leave(struct pgr_worker *w)
+{
+	atomic_store(&pgr_shm_proc(w->shm, w->self)->drained, 1);
+	for (uint32_t k = 0; k < w->shm->seg->workers; k++)
+		if (k != w->self)
+			pgr_proc_poke(w->shm, k, false); /* it may have waited for us */
+	while (pgr_home_any(w) && !others_drained(w))
+		turn(w);
+	pgr_home_part(w, true);
+}
+
 int
 pgr_worker_run(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t count, int vault)
 {
@@ -362,6 +417,6 @@ pgr_worker_run(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_
 	set_accepting(w, true);
 	while (!done(w) || !settled(w))
 		turn(w);
-	atomic_store(&pgr_shm_proc(shm, self)->drained, 1);
+	leave(w);
 	return 0;
 }

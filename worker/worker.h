@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "config/config.h"
 #include "net/loop.h"
+#include "net/secure.h"
 #include "net/sock.h"
 #include "net/stream.h"
 #include "proto/wire.h"
@@ -40,6 +41,7 @@ enum pgr_watch_kind {
 	PGR_WATCH_VAULT,
 	PGR_WATCH_CLIENT,
 	PGR_WATCH_SERVER,
+	PGR_WATCH_HOME,
 	PGR_WATCH_CANCEL,
 };
 
@@ -100,6 +102,7 @@ struct pgr_leg {
 
 #define PGR_CLIENT_STATES(X)                                                                       \
 	X(STARTUP, "startup")   /* nothing, or a part of the startup packet */                     \
+	X(SHAKING, "login")     /* TLS handshake, before or instead of the first packet */         \
 	X(AUTH, "login")        /* waits for a password message */                                 \
 	X(POOL, "login")        /* waits for the monitor to make its pool */                       \
 	X(GREET, "login")       /* waits for a server connection to be greeted with */             \
@@ -176,10 +179,21 @@ struct pgr_cycle {
 	bool deallocated;  /* DEALLOCATE ALL */
 };
 
+/* What the home of a TLS connection has for the clients of others (home.c). */
+struct pgr_home {
+	struct pgr_watch watch;
+	struct pgr_stream pair; /* our end; fd -1: the connection is in clear, or its home elsewhere */
+	int lent;               /* our duplicate of the other end, which is in the vault */
+	uint64_t generation;    /* of the slot's word at our own last lease */
+	bool passed;            /* something went to a lessee since then */
+	bool ended;             /* the server's end was seen while it was lent */
+};
+
 struct pgr_server {
 	struct pgr_watch watch;
 	enum pgr_server_use use;
 	struct pgr_stream io;
+	struct pgr_home home;
 	pgr_slot_id slot;
 	uint32_t conn; /* the descriptor is that of this connection */
 	bool registered;
@@ -213,12 +227,15 @@ struct pgr_server {
 struct pgr_worker {
 	struct pgr_shm *shm;
 	uint32_t self;
+	uint32_t home; /* pgr_slot_home() of this process */
 	pgr_usec now;
 	pgr_usec next_tick;
 	struct pgr_loop loop;
 	const struct pgr_config *config;
 	const struct pgr_config_secrets *secrets;
 	uint64_t version;
+	struct ssl_ctx_st *client_tls;       /* NULL: TLS is declined */
+	struct pgr_secure_contexts contexts; /* TLS towards servers */
 	struct pgr_keepalive keepalive;
 	struct pgr_watch poke;
 	struct pgr_watch vault;

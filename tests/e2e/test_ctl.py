@@ -136,7 +136,7 @@ def test_second_daemon_on_the_same_control_socket_is_refused(pg, pgroute):
     ("databases:\n  app: {servers: [{host: a, port: 99999}]}\n", "2:", None),
     ("defaults: {pool_size: lots}\n", "1:", None),
     ("databases:\n  app: {servers: []}\n", "2:", None),
-    ("server_tls: {mode: verify-full}\n", "1:", "not supported yet"),
+    ("server_tls: {mode: verify-full}\n", "1:", "ca_file"),
     ("databases:\n  app: {servers: [{host: y}], shards: [{name: a, servers: [{host: x}]}]}\n", "2:", "not supported yet"),
 ])
 def test_check_tells_file_line_and_what_was_meant(pg, pgroute, tmp_path, text, where, hint):

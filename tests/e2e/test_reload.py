@@ -289,7 +289,7 @@ def test_a_lowered_number_of_statements_is_reached(pg, pgroute):
 BAD = {
     "unknown-key": ({"databasez": {}}, "databases"), "wrong-type": ({"max_clients": "many"}, None), "unknown-in-defaults": ({"defaults": {"pool_sise": 3}}, "pool_size"),
     "bad-duration": ({"cancel_timeout": "soon"}, None), "bad-mode": ({"defaults": {"pool_mode": "transactoin"}}, "transaction"),
-    "negative": ({"defaults": {"pool_size": -1}}, None), "not-supported-yet": ({"client_tls": {"mode": "require"}}, None),
+    "negative": ({"defaults": {"pool_size": -1}}, None), "not-supported-yet": ({"notices": True}, None),
 }
 
 

@@ -48,7 +48,7 @@ next_message(const uint8_t **data, size_t *size, size_t *ret_len)
 }
 
 static void
-attack_server(const uint8_t *data, size_t size, const struct pgr_scram_keys *keys)
+attack_server(const uint8_t *data, size_t size, const struct pgr_scram_keys *keys, bool plus)
 {
 	const struct pgr_scram_keys *list[] = {&right, keys};
 	struct pgr_scram_server s;
@@ -59,6 +59,9 @@ attack_server(const uint8_t *data, size_t size, const struct pgr_scram_keys *key
 
 	pgr_scram_server_init(&s, "user", keys == NULL ? list : list + 1, 1);
 	strcpy(s.nonce, NONCE);
+	s.plus = plus;
+	s.binding.len = plus ? 32 : 0;
+	memset(s.binding.hash, 0, sizeof(s.binding.hash));
 	while (rc == PGR_AGAIN && (in = next_message(&data, &size, &len)) != NULL) {
 		rc = pgr_scram_server_step(&s, in, len, &err);
 		free(in);
@@ -80,6 +83,8 @@ attack_client(const uint8_t *data, size_t size)
 	size_t len;
 	char *in;
 
+	memset(&c.binding, 0, sizeof(c.binding));
+	c.gs2 = 'n';
 	FUZZ_CHECK(pgr_scram_client_begin(&c, &err) == PGR_OK);
 	strcpy(c.nonce, NONCE);
 	in = next_message(&data, &size, &len);
@@ -107,16 +112,18 @@ static void
 attack_initial(const uint8_t *data, size_t size)
 {
 	char *body = fuzz_copy(data, size);
+	struct pgr_scram_server s = {.binding.len = 32};
+	struct pgr_scram_client c = {.binding.len = 32};
 	const char *out;
 	struct pgr_err err;
 	enum pgr_rc rc;
 	size_t len;
 
-	rc = pgr_scram_initial(body, size, &out, &len, &err);
+	rc = pgr_scram_initial(&s, body, size, &out, &len, &err);
 	check_fail(rc, &err);
 	if (rc == PGR_OK && out != NULL)
 		FUZZ_CHECK(out > body && out + len == body + size);
-	check_fail(pgr_scram_offered(body, size, &err), &err);
+	check_fail(pgr_scram_client_choose(&c, body, size, &err), &err);
 	free(body);
 }
 
@@ -166,11 +173,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	switch (data[0]) {
 	case 's':
-		attack_server(data + 1, size - 1, NULL);
+		attack_server(data + 1, size - 1, NULL, false);
+		break;
+	case 't':
+		attack_server(data + 1, size - 1, NULL, true);
 		break;
 	case 'm':
 		pgr_scram_mock(seed, "nobody", 4096, &mock);
-		attack_server(data + 1, size - 1, &mock);
+		attack_server(data + 1, size - 1, &mock, false);
 		break;
 	case 'c':
 		attack_client(data + 1, size - 1);

@@ -324,13 +324,6 @@ END_TEST
 START_TEST(test_config_load_what_is_not_built_yet_is_refused)
 {
 	static const char *const wrong[][2] = {
-		{"client_tls: {mode: require}",
-			"\"client_tls.mode: require\" is not supported yet"},
-		{"client_tls: {cert_file: /x}", "\"client_tls.cert_file\" is not supported yet"},
-		{"client_tls: {min_version: '1.3'}",
-			"\"client_tls.min_version: 1.3\" is not supported yet"},
-		{"server_tls: {mode: verify-full}",
-			"\"server_tls.mode: verify-full\" is not supported yet"},
 		{"auth: {type: ldap}", "\"auth.type: ldap\" is not supported yet"},
 		{"auth: {hba_file: x}", "\"auth.hba_file\" is not supported yet"},
 		{"auth: {query: x}", "\"auth.query\" is not supported yet"},
@@ -365,6 +358,49 @@ START_TEST(test_config_load_what_is_not_built_yet_is_refused)
 		ck_assert_str_eq(load_errors.list[0].message, wrong[i][1]);
 		ck_assert_uint_eq(load_errors.n, 1);
 	}
+}
+END_TEST
+
+START_TEST(test_config_load_tls_keys_that_lack_others_are_refused)
+{
+	static const char *const wrong[][2] = {
+		{"client_tls: {mode: require}", "client_tls: this mode needs cert_file and key_file"},
+		{"server_tls: {mode: verify-ca}", "server_tls: this mode needs ca_file"},
+		{"server_tls: {mode: verify-full}", "server_tls: this mode needs ca_file"},
+		{"databases: {a: {servers: [{host: h, tls: {mode: verify-full}}]}}",
+			"databases.a.servers: this mode needs ca_file"},
+		{"auth: {type: cert}", "auth.type: cert needs client_tls with a ca_file"},
+		{"client_tls: {cert_file: /x}", "client_tls.cert_file: files cannot be read from here"},
+		{"client_tls: {mode: prefer}", "client_tls.mode: \"prefer\" is none of disable, allow, require, verify-ca, verify-full"},
+		{"client_tls: {min_version: '1.1'}", "client_tls.min_version: \"1.1\" is none of 1.2, 1.3"},
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		load_bad(wrong[i][0]);
+		ck_assert_str_eq(load_errors.list[0].message, wrong[i][1]);
+		ck_assert_uint_eq(load_errors.n, 1);
+	}
+}
+END_TEST
+
+START_TEST(test_config_load_tls_of_a_server_holds_over_that_of_all)
+{
+	struct pgr_config_pair pair = load_good("server_tls: {mode: require}\n"
+		"databases:\n"
+		"  a: {servers: [{host: h, tls: {mode: disable}}]}\n"
+		"  b: {servers: [{host: h, tls: null}]}\n"
+		"  c: {servers: [{host: /run/postgresql, tls: {mode: allow}}]}\n");
+	struct pgr_config_tls tls;
+
+	pgr_config_database_tls(pair.config, "a", &tls);
+	ck_assert_int_eq(tls.mode, PGR_CONFIG_TLS_DISABLE);
+	pgr_config_database_tls(pair.config, "b", &tls);
+	ck_assert_int_eq(tls.mode, PGR_CONFIG_TLS_REQUIRE);
+	pgr_config_database_tls(pair.config, "c", &tls);
+	ck_assert_int_eq(tls.mode, PGR_CONFIG_TLS_DISABLE);
+	pgr_config_database_tls(pair.config, "none", &tls);
+	ck_assert_int_eq(tls.mode, PGR_CONFIG_TLS_REQUIRE);
+	pgr_config_free(&pair);
 }
 END_TEST
 
@@ -693,6 +729,8 @@ UNIT_MAIN("config_load", test_config_load_empty_file_gives_the_defaults,
 	test_config_load_duplicates_name_both_places, test_config_load_wrong_types_are_refused,
 	test_config_load_missing_keys_are_told_at_their_owner,
 	test_config_load_what_is_not_built_yet_is_refused,
+	test_config_load_tls_keys_that_lack_others_are_refused,
+	test_config_load_tls_of_a_server_holds_over_that_of_all,
 	test_config_load_what_means_off_is_accepted_for_what_is_not_built_yet,
 	test_config_load_variables_are_replaced, test_config_load_variable_cannot_become_structure,
 	test_config_load_variables_that_cannot_be_replaced_have_a_place,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/out.h"
 #include "proto/scram.h"
 
 static const uint8_t seed[PGR_SHA256_LEN] = "a seed of the process tree";
@@ -496,8 +497,9 @@ END_TEST
 static enum pgr_rc
 initial(const void *body, size_t len, const char **ret_data, size_t *ret_len)
 {
+	struct pgr_scram_server s = {.binding.len = 0};
 	struct pgr_err err;
-	enum pgr_rc rc = pgr_scram_initial(body, len, ret_data, ret_len, &err);
+	enum pgr_rc rc = pgr_scram_initial(&s, body, len, ret_data, ret_len, &err);
 
 	if (rc != PGR_OK)
 		ck_assert_str_eq(err.sqlstate, "08P01");
@@ -544,7 +546,7 @@ END_TEST
 
 /* ---- client ---- */
 
-static struct pgr_scram_client client;
+static struct pgr_scram_client client = {.gs2 = 'n'};
 
 /* Begins, and fills text with a challenge: the client's nonce where fmt has its %s. */
 static void
@@ -643,17 +645,110 @@ START_TEST(test_scram_client_longest_salt_fits_one_more_does_not)
 }
 END_TEST
 
-START_TEST(test_scram_b47_mechanism_is_found_anywhere_in_the_list)
+/* What is chosen of the list: the GS2 flag, or 0 for a list that has nothing for us. */
+static char
+chosen(const char *list, size_t len, size_t binding)
 {
+	struct pgr_scram_client c = {.binding.len = binding};
 	struct pgr_err err;
 
-	ck_assert_int_eq(pgr_scram_offered("SCRAM-SHA-256\0", 15, &err), PGR_OK);
-	ck_assert_int_eq(pgr_scram_offered("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0", 34, &err), PGR_OK);
-	ck_assert_int_eq(pgr_scram_offered("SCRAM-SHA-256-PLUS\0", 20, &err), PGR_FAIL);
-	ck_assert_int_eq(pgr_scram_offered("OAUTHBEARER\0\0SCRAM-SHA-256\0", 28, &err), PGR_FAIL);
-	ck_assert_int_eq(pgr_scram_offered("SCRAM-SHA-256", 13, &err), PGR_FAIL);
-	ck_assert_int_eq(pgr_scram_offered("", 0, &err), PGR_FAIL);
-	ck_assert_int_eq(pgr_scram_offered("", 1, &err), PGR_FAIL);
+	return pgr_scram_client_choose(&c, list, len, &err) == PGR_OK ? c.gs2 : '\0';
+}
+
+START_TEST(test_scram_b47_mechanism_is_found_anywhere_in_the_list)
+{
+	ck_assert_int_eq(chosen("SCRAM-SHA-256\0", 15, 0), 'n');
+	ck_assert_int_eq(chosen("SCRAM-SHA-256\0", 15, 32), 'y');
+	ck_assert_int_eq(chosen("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0", 34, 0), 'n');
+	ck_assert_int_eq(chosen("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0", 34, 32), 'p');
+	ck_assert_int_eq(chosen("SCRAM-SHA-256\0SCRAM-SHA-256-PLUS\0", 34, 32), 'p');
+	ck_assert_int_eq(chosen("SCRAM-SHA-256-PLUS\0", 20, 32), 'p');
+	ck_assert_int_eq(chosen("SCRAM-SHA-256-PLUS\0", 20, 0), 0);
+	ck_assert_int_eq(chosen("OAUTHBEARER\0\0SCRAM-SHA-256\0", 28, 0), 0);
+	ck_assert_int_eq(chosen("SCRAM-SHA-256", 13, 0), 0);
+	ck_assert_int_eq(chosen("", 0, 0), 0);
+	ck_assert_int_eq(chosen("", 1, 32), 0);
+}
+END_TEST
+
+/* ---- channel binding ---- */
+
+/*
+ * Our client with its view of the certificate against our server with its own. offer: what the client
+ * is shown. Returns the server's SQLSTATE, "" when the client is in.
+ */
+static const char *
+bound(size_t client_len, char client_byte, size_t server_len, const char *offer, size_t offer_len)
+{
+	static struct pgr_err err;
+	struct pgr_scram_keys keys = keys_of("pencil");
+	struct pgr_scram_client c = {.binding.len = client_len};
+	struct pgr_scram_server s;
+	char body[1024];
+	const char *data;
+	size_t len;
+	struct pgr_out out;
+
+	memset(c.binding.hash, client_byte, sizeof(c.binding.hash));
+	server_begin(&s, &keys);
+	memset(s.binding.hash, 'h', sizeof(s.binding.hash));
+	s.binding.len = server_len;
+	memset(&err, 0, sizeof(err));
+	ck_assert_int_eq(pgr_scram_client_choose(&c, offer, offer_len, &err), PGR_OK);
+	ck_assert_int_eq(pgr_scram_client_begin(&c, &err), PGR_OK);
+	pgr_out_init(&out, body, sizeof(body));
+	pgr_out_string(&out, pgr_scram_client_mechanism(&c));
+	pgr_out_int32(&out, (uint32_t)c.out_len);
+	pgr_out_bytes(&out, c.out, c.out_len);
+	if (pgr_scram_initial(&s, body, out.len, &data, &len, &err) != PGR_OK ||
+		pgr_scram_server_step(&s, data, len, &err) != PGR_AGAIN)
+		return err.sqlstate;
+	ck_assert_int_eq(pgr_scram_client_challenge(&c, s.out, s.out_len, &err), PGR_OK);
+	pgr_scram_client_prove(&c, &keys);
+	if (pgr_scram_server_step(&s, c.out, c.out_len, &err) != PGR_OK)
+		return err.sqlstate;
+	ck_assert_int_eq(pgr_scram_client_verify(&c, s.out, s.out_len, &err), PGR_OK);
+	return "";
+}
+
+#define BOTH "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0", 34
+#define PLAIN "SCRAM-SHA-256\0", 15
+
+START_TEST(test_scram_f12_both_sides_bind_to_the_same_certificate)
+{
+	ck_assert_str_eq(bound(32, 'h', 32, BOTH), "");
+	ck_assert_str_eq(bound(64, 'h', 64, BOTH), ""); /* the longest hash */
+	ck_assert_str_eq(bound(0, 'h', 32, BOTH), "");  /* a client that has none */
+	ck_assert_str_eq(bound(32, 'h', 0, PLAIN), ""); /* a server that has none */
+	/* another certificate: somebody is in between */
+	ck_assert_str_eq(bound(32, 'x', 32, BOTH), "28000");
+	ck_assert_str_eq(bound(48, 'h', 32, BOTH), "28000");
+	/* somebody has taken PLUS off the list, or put it there */
+	ck_assert_str_eq(bound(32, 'h', 32, PLAIN), "28000");
+	ck_assert_str_eq(bound(32, 'h', 0, BOTH), "08P01");
+}
+END_TEST
+
+START_TEST(test_scram_server_plus_refuses_other_flags)
+{
+	static const char *const bad[] = {"n,,n=,r=x", "y,,n=,r=x", "p=tls-unique,,n=,r=x", "p=,,n=,r=x",
+		"p=tls-server-end-point", "p=tls-server-end-point,", "p=tls-server-end-point,,",
+		"p=tls-server-end-pointx,,n=,r=x", "p=tls-server-end-point,x,n=,r=x", "p,,n=,r=x"};
+	struct pgr_scram_keys keys = keys_of("pencil");
+	struct pgr_scram_server s;
+	struct pgr_err err;
+
+	for (size_t i = 0; i < PGR_COUNT_OF(bad); i++) {
+		server_begin(&s, &keys);
+		s.binding.len = 32;
+		s.plus = true;
+		ck_assert_msg(step(&s, bad[i], &err) == PGR_FAIL, "accepted: %s", bad[i]);
+	}
+	server_begin(&s, &keys);
+	s.binding.len = 32;
+	s.plus = true;
+	ck_assert_int_eq(step(&s, "p=tls-server-end-point,a=root,n=,r=x", &err), PGR_FAIL);
+	ck_assert_str_eq(err.sqlstate, "0A000");
 }
 END_TEST
 
@@ -806,7 +901,9 @@ UNIT_MAIN("scram", test_scram_derive_agrees_with_secrets_made_by_postgres,
 	test_scram_client_c2_hostile_challenges_are_refused,
 	test_scram_client_c2_nonce_salt_of_64_kB_are_refused,
 	test_scram_client_longest_salt_fits_one_more_does_not,
-	test_scram_b47_mechanism_is_found_anywhere_in_the_list, test_scram_both_sides_agree,
+	test_scram_b47_mechanism_is_found_anywhere_in_the_list,
+	test_scram_f12_both_sides_bind_to_the_same_certificate,
+	test_scram_server_plus_refuses_other_flags, test_scram_both_sides_agree,
 	test_scram_client_kept_keys_need_no_password,
 	test_scram_client_other_salt_needs_the_password_again,
 	test_scram_client_secret_alone_cannot_log_in,

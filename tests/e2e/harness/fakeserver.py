@@ -81,14 +81,18 @@ class ServerConnection(Wire):
         self.pid, self.key = 1000 + number, os.urandom(4)
 
     def read_startup(self):
-        """Answers SSL and GSS requests with N; False for a cancel request, which the server keeps."""
+        """Answers GSS requests with N, SSL requests with TLS if there is a context; False for a cancel request, which the server keeps."""
         while True:
             body = self.take(struct.unpack("!I", self.take(4))[0] - 4)
             code = struct.unpack_from("!I", body)[0]
-            if code in (wire.SSL_REQUEST, wire.GSSENC_REQUEST):
+            if code == wire.SSL_REQUEST and self.server.tls is not None:
+                self.send(b"S")
+                self.socket = self.server.tls.wrap_socket(self.socket, server_side=True)
+            elif code in (wire.SSL_REQUEST, wire.GSSENC_REQUEST):
                 self.send(b"N")
             elif code == wire.CANCEL_REQUEST:
                 self.server.cancels.append((struct.unpack_from("!I", body, 4)[0], body[8:]))
+                self.server.cancels_tls.append(hasattr(self.socket, "version"))
                 return False
             else:
                 self.version = code
@@ -110,15 +114,22 @@ class ServerConnection(Wire):
         self.send(authentication(0))
 
     def authenticate_scram(self, secret, iterations=4096, salt=b"0123456789abcdef"):
-        self.send(authentication(10, text("SCRAM-SHA-256") + b"\0"))
+        """binding of the server: the hash of its certificate; with it PLUS is offered, and must be chosen."""
+        binding = self.server.binding
+        offered = ["SCRAM-SHA-256"] if binding is None else ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]
+        self.send(authentication(10, b"".join(text(name) for name in offered) + b"\0"))
         body = self.expect("p").body
+        assert wire.strings(body[:body.index(b"\0") + 1]) == offered[:1], f"pgroute chose {body}"
         first = body[body.index(b"\0") + 5:].decode()
-        bare = first.split(",", 2)[2]
+        gs2, bare = first[:-len(first.split(",", 2)[2])], first.split(",", 2)[2]
+        self.server.flags.append(gs2)
         nonce = dict(p.split("=", 1) for p in bare.split(","))["r"] + base64.b64encode(os.urandom(18)).decode()
         server_first = f"r={nonce},s={base64.b64encode(salt).decode()},i={iterations}"
         self.send(authentication(11, server_first.encode()))
         final = self.expect("p").body.decode()
         without_proof, proof = final.rsplit(",p=", 1)
+        channel = base64.b64decode(without_proof.split(",")[0][2:])
+        assert channel == gs2.encode() + (binding or b""), "wrong channel binding from pgroute"
         signed = ",".join([bare, server_first, without_proof]).encode()
         salted = hashlib.pbkdf2_hmac("sha256", secret.encode(), salt, iterations)
         client_key = hmac.digest(salted, b"Client Key", "sha256")
@@ -157,7 +168,9 @@ def echo(conn):
 
 
 class FakeServer:
-    def __init__(self, script=echo, auth="trust", secret="app-secret", login=None, host="127.0.0.1", port=0):
+    def __init__(self, script=echo, auth="trust", secret="app-secret", login=None, host="127.0.0.1", port=0, tls=None,
+                 binding=None):
+        self.tls, self.binding, self.cancels_tls, self.flags = tls, binding, [], []
         self.script, self.auth, self.secret, self.login, self.host = script, auth, secret, login, host
         self.listener = socket.create_server((host, port), backlog=200)
         self.port = self.listener.getsockname()[1]

@@ -41,6 +41,9 @@ def merge(base, changes):
     return result
 
 
+secure = None  # a certificate and its key: then basic() has TLS on both sides, where the server has it too
+
+
 def server(postgres):
     return {"host": "127.0.0.1", "port": postgres if isinstance(postgres, int) else postgres.port}
 
@@ -52,6 +55,9 @@ def basic(postgres, **changes):
         "databases": {name: {"servers": [server(postgres)]} for name in DATABASES},
         "users": {user: {"password": password_of(user)} for user in USERS},
     }
+    if secure is not None:
+        config["client_tls"] = {"mode": "allow", "cert_file": str(secure[0]), "key_file": str(secure[1])}
+        config["server_tls"] = {"mode": "prefer"}
     return merge(config, changes)
 
 
@@ -249,6 +255,12 @@ class Pgroute:
                 name, _, value = line.rpartition(" ")
                 values[name] = float(value)
         return values
+
+    def wait_metric(self, name, least):
+        """Until the sum of a metric over its labels is at least that much."""
+        def total():
+            return sum(value for key, value in self.metrics().items() if key.split("{")[0] == name)
+        proc.wait_for(lambda: total() >= least, f"{name} to reach {least}")
 
     # -- clients
 

@@ -298,15 +298,18 @@ def md5_password(user, secret, salt):
 
 
 class Scram:
-    """The client's side of SCRAM-SHA-256 without channel binding (RFC 5802, 7677)."""
+    """The client's side of SCRAM-SHA-256 (RFC 5802, 7677). binding: the hash of the server's certificate, for PLUS."""
 
-    def __init__(self, secret, nonce=None):
+    def __init__(self, secret, nonce=None, binding=None):
         self.secret = secret
+        self.gs2 = b"n,," if binding is None else b"p=tls-server-end-point,,"
+        self.mechanism = "SCRAM-SHA-256" if binding is None else "SCRAM-SHA-256-PLUS"
+        self.channel = base64.b64encode(self.gs2 + (binding or b"")).decode()
         self.nonce = nonce or base64.b64encode(os.urandom(18)).decode()
         self.first_bare = f"n=,r={self.nonce}"
 
     def first(self):
-        return ("n,," + self.first_bare).encode()
+        return self.gs2 + self.first_bare.encode()
 
     def final(self, server_first):
         server_first = server_first.decode()
@@ -315,7 +318,7 @@ class Scram:
         salted = hashlib.pbkdf2_hmac("sha256", self.secret.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
         client_key = hmac.digest(salted, b"Client Key", "sha256")
         stored = hashlib.sha256(client_key).digest()
-        without_proof = f"c=biws,r={fields['r']}"
+        without_proof = f"c={self.channel},r={fields['r']}"
         signed = ",".join([self.first_bare, server_first, without_proof]).encode()
         proof = bytes(a ^ b for a, b in zip(client_key, hmac.digest(stored, signed, "sha256")))
         server_key = hmac.digest(salted, b"Server Key", "sha256")
@@ -332,8 +335,20 @@ class Client(Wire):
     def __init__(self, port, timeout=TIMEOUT, source=""):
         """source: the local address, for more clients than one address has ports."""
         super().__init__(socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0)), timeout)
+        self.begin()
+
+    def begin(self):
         self.parameters, self.pid, self.key, self.asked, self.negotiated, self.notices = {}, None, None, None, [], []
         self.received = ""  # types of the messages of the login
+        self.binding = None
+
+    @classmethod
+    def over(cls, sock):
+        """A client on a socket that is there already, such as one with TLS."""
+        client = cls.__new__(cls)
+        Wire.__init__(client, sock)
+        client.begin()
+        return client
 
     def login(self, user="app", password_text=None, database="app", version=PROTOCOL_3_0, slowly=0, **parameters):
         """Up to the first ReadyForQuery; raises ServerError. slowly=n sends n bytes at a time."""
@@ -369,9 +384,9 @@ class Client(Wire):
                 elif code == 5:
                     put(password(md5_password(user, self.password_text, got.body[4:8])))
                 elif code == 10:
-                    assert "SCRAM-SHA-256" in strings(got.body[4:])
-                    scram = Scram(self.password_text)
-                    put(sasl_initial("SCRAM-SHA-256", scram.first()))
+                    scram = Scram(self.password_text, binding=self.binding)
+                    assert scram.mechanism in strings(got.body[4:])
+                    put(sasl_initial(scram.mechanism, scram.first()))
                 elif code == 11:
                     put(sasl_response(scram.final(got.body[4:])))
                 elif code == 12:
