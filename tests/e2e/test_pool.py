@@ -718,8 +718,8 @@ def test_b29_aborting_clients_of_a_stalled_database_open_no_connections(own_pg, 
         while not stop.is_set():
             client = wire.Client(one.port)
             try:
+                client.socket.settimeout(0.2)  # with no live connection a login waits for one, too
                 client.login()
-                client.socket.settimeout(0.2)
                 client.query("SELECT 1")
                 client.terminate()
             except (wire.ServerError, wire.Closed, OSError):
