@@ -141,7 +141,7 @@ pgr_settings_with(struct pgr_settings *s, const char *name, const char *value,
 	char lower[128];
 	struct pgr_settings *made;
 	struct pgr_out out;
-	bool placed = false;
+	bool placed = value == NULL;
 	const char *n;
 	const char *v;
 	size_t pos = 0;

@@ -30,11 +30,15 @@ struct pgr_settings *pgr_settings_ref(struct pgr_settings *s);
 void pgr_settings_unref(struct pgr_settings *s);
 
 /*
- * A set like s with name = value; takes over the caller's reference to s, returns one. FAIL (54000):
+ * A set like s with name = value, or without name when value is NULL; takes over the caller's reference to s, returns one. FAIL (54000):
  * longer than a server connection can remember; s stays the caller's.
  */
 PGR_MUST enum pgr_rc pgr_settings_with(struct pgr_settings *s, const char *name, const char *value,
 	struct pgr_settings **ret, struct pgr_err *err);
+
+/* The same without name. */
+PGR_MUST enum pgr_rc pgr_settings_without(
+	struct pgr_settings *s, const char *name, struct pgr_settings **ret, struct pgr_err *err);
 
 /* The value of name (in lower case), or NULL. */
 const char *pgr_settings_get(const char *text, size_t len, const char *name);
