@@ -310,8 +310,7 @@ has_none_of(const char *text, size_t len, const struct pgr_name_set *unsafe)
 		if (len - at < BLOCK)
 			p = memcpy(last, text + at, len - at);
 		runs = runs_at(p, &signs);
-		if (has_unicode_name(text, len, at, signs) ||
-			!walk_block(&w, at, runs))
+		if (has_unicode_name(text, len, at, signs) || !walk_block(&w, at, runs))
 			return false;
 	}
 	return !w.inside || !pgr_name_set_has(unsafe, text + w.start, len - w.start);
