@@ -342,6 +342,18 @@ pgr_lease_give_up(struct pgr_worker *w, struct pgr_leg *leg)
 	}
 }
 
+/* Hands a connection of ours straight to our oldest waiter, unless others have waited for too long. */
+static bool
+hand_on(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
+{
+	if (pool->waiting == 0 || !pgr_pool_transfer(&pool->view, slot))
+		return false;
+	pgr_stat_add(&w->stats->transfers, 1);
+	if (!serve_oldest(w, pool, slot))
+		pgr_lease_match(w, pool);
+	return true;
+}
+
 void
 pgr_lease_end(struct pgr_worker *w, struct pgr_server *s)
 {
@@ -354,12 +366,8 @@ pgr_lease_end(struct pgr_worker *w, struct pgr_server *s)
 	}
 	detach(w, s);
 	pgr_stat_add(&pgr_server_slot(w, s)->leases, 1);
-	if (pool->waiting > 0 && pgr_pool_transfer(&pool->view, s->slot)) {
-		pgr_stat_add(&w->stats->transfers, 1);
-		if (!serve_oldest(w, pool, s->slot))
-			pgr_lease_match(w, pool);
+	if (hand_on(w, pool, s->slot))
 		return;
-	}
 	if (pgr_pool_return(&pool->view, s->slot, false) == PGR_RETURN_CLOSING)
 		pgr_server_forget(w, s);
 	if (pgr_pool_wanted(&pool->view))
@@ -388,8 +396,11 @@ pgr_lease_dialed(struct pgr_worker *w, struct pgr_server *s)
 	atomic_store(&pool->view.pool->retry_at, 0);
 	atomic_store(&pool->view.pool->failure.at, 0);
 	pgr_stat_add(&pool->stats->server_logins, 1);
-	publish(pool);
 	detach(w, s);
+	/* one waiter less and one dial less are told at once: nobody sees a waiter for whom none is dialed */
+	if (hand_on(w, pool, s->slot))
+		return;
+	publish(pool);
 	pgr_pool_return(&pool->view, s->slot, false);
 	pgr_lease_match(w, pool);
 }

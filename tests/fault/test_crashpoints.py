@@ -22,7 +22,7 @@ POINT = re.compile(r'PGR_CRASHPOINT\("([^"]+)"\)')
 AFTER_A_DEATH = {"sweep.slot", "sweep.scanned", "sweep.swept", "worker.alive.cleared"}
 # passed only while a worker lives and does not run
 WHILE_STOPPED = {"sweep.offer.slow"}
-# passed only where connections are idle at times
+# passed only where connections are idle: there are more than clients
 LIGHT = {"closing.begun", "pool.lease.leased"}
 
 
@@ -107,7 +107,8 @@ def test_b66_death_at(pg, pgroute, trap, name):
     dice = random.Random(f"{SEED} {name}")
     print(f"PGR_SEED={SEED}")
     # a short lifetime: connections are dialed and closed all the time
-    one = pgroute(pg, workers=WORKERS, defaults={"pool_size": SIZE, "server_lifetime": "300ms"})
+    one = pgroute(pg, workers=WORKERS, databases={"app": {"user": "app", "password": "app-secret"}},
+                  defaults={"pool_size": SIZE, "server_lifetime": "300ms", "min_pool_size": SIZE if name in LIGHT else 0})
     with never_above(pg, SIZE):
         with Load(one, 2 if name in LIGHT else CLIENTS) as load:
             for _ in range(KILLS):

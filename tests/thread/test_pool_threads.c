@@ -416,17 +416,25 @@ transfer(struct wpool *pool, pgr_slot_id slot)
 	return true;
 }
 
+static bool
+hand_on(struct wpool *pool, pgr_slot_id slot)
+{
+	uint64_t oldest;
+
+	if (pool->waiting == 0 || !transfer(pool, slot))
+		return false;
+	oldest = pool->waiter[0];
+	serve_oldest(pool, slot);
+	if (pool->waiting > 0 && pool->waiter[0] == oldest)
+		match(pool); /* put back: a place may have become free meanwhile */
+	return true;
+}
+
 static void
 lease_end(struct wpool *pool, pgr_slot_id slot)
 {
-	if (pool->waiting > 0 && transfer(pool, slot)) {
-		uint64_t oldest = pool->waiter[0];
-
-		serve_oldest(pool, slot);
-		if (pool->waiting > 0 && pool->waiter[0] == oldest)
-			match(pool); /* put back: a place may have become free meanwhile */
+	if (hand_on(pool, slot))
 		return;
-	}
 	let_go(slot, true);
 	(void)pgr_pool_return(&pool->view, slot, false);
 	if (pgr_pool_wanted(&pool->view))
@@ -436,6 +444,8 @@ lease_end(struct wpool *pool, pgr_slot_id slot)
 static void
 dialed(struct wpool *pool, pgr_slot_id slot)
 {
+	if (hand_on(pool, slot))
+		return;
 	publish(pool);
 	let_go(slot, true);
 	(void)pgr_pool_return(&pool->view, slot, false);
