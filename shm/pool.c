@@ -378,6 +378,7 @@ pgr_pool_outlived(struct pgr_pool *pool, const struct pgr_slot *slot, uint64_t n
 {
 	struct pgr_slot *s = (struct pgr_slot *)(uintptr_t)slot;
 
-	return atomic_load(&s->report) != atomic_load(&pool->report) &&
+	return atomic_load_explicit(&s->report, memory_order_relaxed) !=
+		atomic_load_explicit(&pool->report, memory_order_relaxed) &&
 		now >= atomic_load(&pool->drain_at);
 }

@@ -68,7 +68,7 @@ stop_waiting(struct pgr_worker *w, struct pgr_leg *leg)
 	pgr_histogram_add(&w->stats->wait, waited);
 }
 
-/* The connection is too old for another lease, or of a configuration that has changed. */
+/* The connection is too old for another lease, or of a configuration or a server that has changed. */
 static bool
 outdated(struct pgr_worker *w, struct pgr_server *s, enum pgr_close_reason *ret_reason)
 {
@@ -84,6 +84,10 @@ outdated(struct pgr_worker *w, struct pgr_server *s, enum pgr_close_reason *ret_
 	if (slot->place >= atomic_load_explicit(&pool->set.pool_size, memory_order_relaxed) +
 			atomic_load_explicit(&pool->set.reserve_pool_size, memory_order_relaxed)) {
 		*ret_reason = PGR_CLOSE_CHANGED; /* the limit was lowered */
+		return true;
+	}
+	if (pgr_pool_outlived(pool, slot, w->now)) {
+		*ret_reason = PGR_CLOSE_CHANGED;
 		return true;
 	}
 	*ret_reason = PGR_CLOSE_LIFETIME;
