@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "monitor/stats_totals.h"
 #include "net/tls.h"
-#include "worker/worker.h"
+#include "worker/pin.h"
 
 /* Server connections of a pool by what they do. */
 struct tally {
@@ -39,12 +39,6 @@ static const char *const client_states[] = {
 	[PGR_CLIENT_IDLE] = "idle",
 	[PGR_CLIENT_WAITING] = "waiting",
 	[PGR_CLIENT_ACTIVE] = "active",
-};
-
-static const char *const pins[] = {
-#define X(name, text) text,
-	PGR_PINS(X)
-#undef X
 };
 
 /* An empty text for an index that there is not. */
@@ -437,7 +431,7 @@ put_client_rest(json_t *row, struct pgr_shm *shm, const struct pgr_client_rec *r
 	pgr_stats_rows_number(row, "prepared_statements", 0);
 	pgr_stats_rows_number(row, "id", atomic_load(&rec->id));
 	pgr_stats_rows_number(row, "worker", worker);
-	pgr_stats_rows_text(row, "pinned", NAME_OF(pins, rec->pinned));
+	pgr_stats_rows_text(row, "pinned", pgr_pin_text(rec->pinned));
 }
 
 static json_t *

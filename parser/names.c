@@ -6,7 +6,7 @@
 #include "parser/literal.h"
 
 void
-pgr_names_init(struct pgr_names *it, const char *text, size_t len, bool standard_strings)
+pgr_name_walk_init(struct pgr_name_walk *it, const char *text, size_t len, bool standard_strings)
 {
 	memset(it, 0, sizeof(*it));
 	pgr_lexer_init(&it->lexer, text, len, standard_strings);
@@ -15,7 +15,7 @@ pgr_names_init(struct pgr_names *it, const char *text, size_t len, bool standard
 
 /* Into the body of a DO, if the token just passed is one; false: there is no such. */
 static bool
-enter_body(struct pgr_names *it, const struct pgr_token *t)
+enter_body(struct pgr_name_walk *it, const struct pgr_token *t)
 {
 	uint32_t start, end;
 
@@ -40,7 +40,7 @@ ends_from(unsigned word)
 
 /* Past the token ahead. */
 static void
-step(struct pgr_names *it)
+step(struct pgr_name_walk *it)
 {
 	struct pgr_token t = it->ahead;
 	uint64_t level = UINT64_C(1) << (it->depth < 63 ? it->depth : 63);
@@ -82,7 +82,7 @@ is_name(const struct pgr_token *t, bool label)
 
 /* Is what comes behind this token a relation? */
 static bool
-before_relation(const struct pgr_names *it)
+before_relation(const struct pgr_name_walk *it)
 {
 	switch (it->prev.kind == PGR_TOKEN_WORD ? it->prev.word : PGR_NO_WORD) {
 	case PGR_WORD_FROM:
@@ -104,7 +104,7 @@ before_relation(const struct pgr_names *it)
 }
 
 bool
-pgr_names_next(struct pgr_names *it, struct pgr_name *ret)
+pgr_name_walk_next(struct pgr_name_walk *it, struct pgr_name *ret)
 {
 	while (it->ahead.kind != PGR_TOKEN_END && it->ahead.kind != PGR_TOKEN_ERROR) {
 		bool relation = before_relation(it);

@@ -24,7 +24,7 @@ struct pgr_name {
 	struct pgr_token name;   /* WORD, QUOTED or UNICODE_QUOTED */
 };
 
-struct pgr_names {
+struct pgr_name_walk {
 	struct pgr_lexer lexer;
 	struct pgr_lexer outer; /* while inside of the body of DO */
 	struct pgr_token ahead; /* not yet given out */
@@ -40,8 +40,8 @@ struct pgr_names {
  * names. The body of a DO between dollar quotes is gone over too; its text is the text, so offsets
  * stay what they are.
  */
-void pgr_names_init(struct pgr_names *it, const char *text, size_t len, bool standard_strings);
-bool pgr_names_next(struct pgr_names *it, struct pgr_name *ret);
+void pgr_name_walk_init(struct pgr_name_walk *it, const char *text, size_t len, bool standard_strings);
+bool pgr_name_walk_next(struct pgr_name_walk *it, struct pgr_name *ret);
 
 #define PGR_NAME_SET_BITS 16384
 

@@ -8,16 +8,17 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/log.h"
 #include "proto/error.h"
 #include "worker/client.h"
+#include "worker/effect.h"
 #include "worker/front.h"
 #include "worker/home.h"
 #include "worker/lease.h"
 #include "worker/login.h"
 #include "worker/pin.h"
+#include "worker/reading.h"
 #include "worker/server.h"
 #include "worker/settings.h"
 #include "worker/settle.h"
@@ -48,10 +49,15 @@ pass_on(struct pgr_worker *w, struct pgr_server *s, const char *p, size_t len)
 }
 
 static void
-release_reply(struct pgr_worker *w, struct pgr_reply *r)
+release_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 {
 	pgr_statement_unref(w->statements, r->statement);
 	pgr_named_unref(w->statements, r->named);
+	if (r->reading == NULL)
+		return;
+	s->tuning -= r->tunes;
+	s->retuning -= r->reading->retunes;
+	pgr_reading_unref(r->reading);
 }
 
 void
@@ -77,7 +83,7 @@ pgr_back_locals(struct pgr_worker *w, struct pgr_server *s, struct pgr_vec *vec)
 			pgr_wire_bare(pgr_vec_room(vec, PGR_WIRE_HEADER), PGR_MSG_CLOSE_COMPLETE);
 		else if (r->kind < PGR_REPLY_LOCAL_PARSE)
 			return;
-		release_reply(w, r);
+		release_reply(w, s, r);
 		pgr_replies_pop(&s->replies);
 		if (!pgr_vec_roomy(vec) && s->leg != NULL)
 			(void)pgr_stream_send(&s->leg->client->io, vec);
@@ -90,8 +96,8 @@ answered(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_reply *r = pgr_replies_head(&s->replies);
 
-	if (r->statement != NULL || r->named != NULL)
-		release_reply(w, r);
+	if (r->statement != NULL || r->named != NULL || r->reading != NULL)
+		release_reply(w, s, r);
 	pgr_replies_pop(&s->replies);
 	r = pgr_replies_head(&s->replies);
 	if (r != NULL && r->kind >= PGR_REPLY_LOCAL_PARSE)
@@ -120,7 +126,7 @@ undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 		pgr_names_remove(w->statements, c->names, r->named);
 	if (c != NULL && r->named != NULL && r->kind == PGR_REPLY_LOCAL_CLOSE)
 		pgr_names_restore(w->statements, &c->names, r->named);
-	release_reply(w, r);
+	release_reply(w, s, r);
 	pgr_replies_pop(&s->replies);
 }
 
@@ -204,9 +210,13 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 
 	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
 	s->copy_in = false;
-	s->cycle.rows = false;
 	if (ours)
 		s->settings_failed = true;
+	else
+		s->doomed = true;
+	s->cycle.syntax = head != NULL && s->cycle.statement == 0 && strcmp(e.sqlstate, "42601") == 0;
+	if (head != NULL && head->kind == PGR_REPLY_EXECUTE)
+		pgr_effect_ran(s, head);
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
 	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
 			head->purpose == PGR_PURPOSE_RESTORE)) {
@@ -279,56 +289,17 @@ static void
 on_complete(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
 	struct pgr_reply *r = pgr_replies_head(&s->replies);
-	bool theirs = r != NULL && !r->ours;
 
 	pass_on(w, s, p, size);
-	if (theirs && s->leg != NULL && p[size - 1] == '\0')
-		pgr_pin_on_tag(s, p + PGR_WIRE_HEADER);
-	if (r != NULL && r->kind == PGR_REPLY_EXECUTE) {
+	if (r == NULL)
+		return;
+	if (!r->ours && p[size - 1] == '\0')
+		pgr_effect_complete(w, s, r, p + PGR_WIRE_HEADER);
+	if (r->kind == PGR_REPLY_EXECUTE) {
+		pgr_effect_ran(s, r);
 		pgr_stat_add(&s->pool->stats->query_count, 1);
 		answered(w, s);
 	}
-}
-
-/* NULL: the client did not ask for any. */
-static const char *
-startup_value(const struct pgr_client *c, const char *name)
-{
-	const char *n;
-	const char *v;
-	size_t pos = 0;
-
-	while (pgr_settings_next(c->startup->text, c->startup->len, &pos, &n, &v))
-		if (strcasecmp(n, name) == 0)
-			return v;
-	return NULL;
-}
-
-/* Has a startup value gone to the server's default: by SET TO DEFAULT, or by being set to just that? */
-static bool
-gone_to_default(struct pgr_worker *w, struct pgr_server *s, const char *name, const char *value)
-{
-	const char *startup = startup_value(client_of(s), name);
-
-	return startup != NULL && strcmp(startup, value) != 0 && pgr_replies_head(&s->replies) != NULL &&
-		pgr_settings_at_login(pgr_server_cold(w, s), name, value);
-}
-
-/*
- * A report that may be of a RESET is held back: startup values follow, and then the client is told of
- * what differs from what it believes (report_held()).
- */
-static void
-pass_report(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size, const char *name,
-	const char *value)
-{
-	struct pgr_client *c = client_of(s);
-
-	s->cycle.resets = s->cycle.resets || gone_to_default(w, s, name, value);
-	if (!s->cycle.resets && !s->cycle.discarded && !c->leg.restore)
-		pass_on(w, s, p, size);
-	else if (c->told == NULL)
-		c->told = pgr_settings_ref(c->settings);
 }
 
 /* What was held back goes to the client, as far as it has become something else. */
@@ -345,6 +316,17 @@ report_held(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 	c->told = NULL;
 }
 
+/* A setting that its client asked for at login, as the server spells it. */
+static void
+on_greeting(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, const char *name,
+	const char *value)
+{
+	struct pgr_err err;
+
+	if (pgr_settings_with(c->settings, name, value, &c->settings, &err) == PGR_OK)
+		pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
+}
+
 static void
 on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
@@ -353,71 +335,24 @@ on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t
 	ptrdiff_t name_len = pgr_wire_string(name, end);
 	const char *value = name + name_len + 1;
 	struct pgr_reply *head = pgr_replies_head(&s->replies);
+	bool ours = head != NULL && head->ours;
 	struct pgr_client *c = client_of(s);
-	struct pgr_err err;
 
 	if (c == NULL || name_len < 0 || pgr_wire_string(value, end) < 0 || !pgr_settings_tracked(name)) {
 		pass_on(w, s, p, size);
 		return;
 	}
-	/* when ours is at the head the server only spells what the client asked for its own way */
-	if (head != NULL && head->ours && c->state != PGR_SESSION_GREET &&
-		head->purpose != PGR_PURPOSE_RESTORE)
-		return;
-	if (head == NULL || !head->ours || head->purpose == PGR_PURPOSE_RESTORE)
-		pass_report(w, s, p, size, name, value);
-	if (pgr_settings_with(c->settings, name, value, &c->settings, &err) != PGR_OK) {
-		s->cycle.pin = PGR_PIN_SET_REASON;
+	if (ours && c->state == PGR_SESSION_GREET) {
+		on_greeting(w, s, c, name, value);
 		return;
 	}
-	if (c->pin == PGR_PIN_NONE_REASON)
-		pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
-	if (strcmp(name, "application_name") == 0)
-		pgr_client_tell_name(w, c);
-	if (strcmp(name, "default_transaction_read_only") != 0)
-		s->cycle.explained += s->cycle.explained < UINT8_MAX;
-}
-
-static void
-forget_session(struct pgr_worker *w, struct pgr_server *s)
-{
-	struct pgr_slot *slot = pgr_server_slot(w, s);
-	struct pgr_client *c = client_of(s);
-
-	pgr_slot_statement_clear(pgr_server_cold(w, s));
-	if (c != NULL)
-		pgr_names_clear(w->statements, &c->names);
-	if (!s->cycle.discarded)
+	/* the server spells in its own way what we have just set; that is known */
+	if (ours && head->purpose != PGR_PURPOSE_RESTORE)
 		return;
-	pgr_settings_applied(slot, pgr_server_cold(w, s), pgr_settings_empty());
-	atomic_store_explicit(&slot->unnamed, 0, memory_order_relaxed);
-	if (c == NULL)
-		return;
-	pgr_statement_unref(w->statements, c->unnamed);
-	c->unnamed = NULL;
-	pgr_settings_unref(c->settings);
-	c->settings = pgr_settings_ref(c->startup);
-	pgr_client_tell_name(w, c);
-	c->leg.fresh = true; /* the startup values go in front of the next query */
-	c->leg.restore = false;
-	if (c->pin != PGR_PIN_SESSION_REASON)
-		c->pin = PGR_PIN_NONE_REASON;
-}
-
-/* The end of what the client asked for up to here: what did it leave behind? */
-static void
-end_cycle(struct pgr_worker *w, struct pgr_server *s)
-{
-	struct pgr_client *c = client_of(s);
-	enum pgr_pin pin = pgr_pin_decide(s);
-
-	if (s->cycle.discarded || s->cycle.deallocated)
-		forget_session(w, s);
-	if (c != NULL && s->cycle.resets && !s->cycle.discarded && c->startup->len > 0)
-		c->leg.restore = true;
-	if (c != NULL && pin != PGR_PIN_NONE_REASON && c->pin == PGR_PIN_NONE_REASON)
-		pgr_client_pin(w, c, pin);
-	memset(&s->cycle, 0, sizeof(s->cycle));
+	pgr_effect_report(w, s, name, value);
+	/* what a RESET has changed is held back: startup values follow, and what differs then is told */
+	if (c->told == NULL)
+		pgr_vec_add(&w->out, p, size);
 }
 
 /* Half of a message that the client is sending: nothing of ours may come in between. */
@@ -434,7 +369,8 @@ half_sent(const struct pgr_client *c)
 static bool
 may_restore(const struct pgr_server *s, const struct pgr_client *c, uint32_t owed)
 {
-	return s->replies.count == owed && s->status != PGR_TXN_FAILED && !half_sent(c);
+	return c->restore != NULL && s->replies.count == owed && s->status != PGR_TXN_FAILED &&
+		!half_sent(c);
 }
 
 /* The startup values are back, or were never gone. */
@@ -443,8 +379,10 @@ end_restore(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 {
 	bool held = c->leg.held;
 
-	c->leg.restore = c->leg.held = false;
-	memset(&s->cycle, 0, sizeof(s->cycle));
+	c->leg.held = false;
+	pgr_settings_unref(c->restore);
+	c->restore = NULL;
+	pgr_effect_restored(w, s);
 	if (c->told != NULL)
 		report_held(w, s, c);
 	if (!held)
@@ -459,13 +397,24 @@ on_client_ready(
 	struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, const char *p, uint32_t size)
 {
 	s->refused_block = s->status != PGR_TXN_IDLE && c->mode == PGR_MODE_STATEMENT;
-	c->leg.held = c->leg.restore && may_restore(s, c, 1);
+	c->leg.held = may_restore(s, c, 1);
 	if (s->refused_block || c->leg.held)
 		return;
-	if (c->told != NULL && !c->leg.restore)
+	if (c->told != NULL && c->restore == NULL)
 		report_held(w, s, c);
 	pgr_vec_add(&w->out, p, size);
 	pgr_client_cycle_done(w, c, s->status);
+}
+
+/* Does the session still hold what pinned its client? */
+static void
+on_probed(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	if (s->found || s->settings_failed || c->pin_stays)
+		return;
+	pgr_client_unpin(w, c);
+	if (c->pin == PGR_PIN_NONE_REASON)
+		pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
 }
 
 static bool
@@ -497,26 +446,18 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		pgr_stat_add(&s->pool->stats->query_count, 1);
 	if (r->kind != PGR_REPLY_SYNC)
 		atomic_store_explicit(&pgr_server_slot(w, s)->unnamed, 0, memory_order_relaxed);
+	if (r->kind == PGR_REPLY_QUERY)
+		pgr_effect_ran(s, r);
 	if (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE)
-		end_cycle(w, s);
+		pgr_effect_ready(w, s);
 	if (c != NULL && !r->ours)
 		on_client_ready(w, s, c, p, size);
 	else if (c != NULL && purpose == PGR_PURPOSE_RESTORE && !s->settings_failed)
 		end_restore(w, s, c);
+	else if (c != NULL && purpose == PGR_PURPOSE_PROBE)
+		on_probed(w, s, c);
 	answered(w, s);
 	return true;
-}
-
-static void
-on_row(struct pgr_worker *w, struct pgr_server *s)
-{
-	struct pgr_reply *head = pgr_replies_head(&s->replies);
-	struct pgr_client *c = client_of(s);
-
-	s->cycle.rows = true;
-	if (c != NULL && head != NULL && head->purpose == PGR_PURPOSE_PROBE &&
-		c->pin == PGR_PIN_NONE_REASON)
-		pgr_client_pin(w, c, (enum pgr_pin)s->probing);
 }
 
 /* A CopyInResponse: what was sent behind it up to CopyDone the server takes as part of the COPY. */
@@ -547,6 +488,16 @@ on_copy_in(struct pgr_server *s)
 		s->batch = true;
 }
 
+/* An Execute that returned as many rows as it may: what these rows did is done. */
+static void
+on_suspended(struct pgr_worker *w, struct pgr_server *s)
+{
+	const struct pgr_reply *r = pgr_replies_head(&s->replies);
+
+	pgr_effect_complete(w, s, r, "SELECT 1");
+	pgr_effect_ran(s, r);
+}
+
 /* Must the message be complete before it is looked at? */
 static inline bool
 wants_whole(char type, uint32_t size)
@@ -573,12 +524,10 @@ on_header(struct pgr_worker *w, struct pgr_server *s, char type, uint32_t size)
 	s->skip = size;
 	s->skip_forward = forwards(s);
 	if (type == PGR_MSG_DATA_ROW)
-		on_row(w, s);
-	else if (type == PGR_MSG_ROW_DESCRIPTION) {
-		s->cycle.rows = true;
-		if (head_is(s, PGR_REPLY_DESCRIBE))
-			answered(w, s);
-	} else if (type == PGR_MSG_COPY_IN)
+		s->found = true; /* looked at by who has probed */
+	else if (type == PGR_MSG_ROW_DESCRIPTION && head_is(s, PGR_REPLY_DESCRIBE))
+		answered(w, s);
+	else if (type == PGR_MSG_COPY_IN)
 		on_copy_in(s);
 }
 
@@ -600,6 +549,8 @@ on_message(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 	case PGR_MSG_NO_DATA:
 		return on_answer(w, s, PGR_REPLY_DESCRIBE, p, size);
 	case PGR_MSG_PORTAL_SUSPENDED:
+		if (head_is(s, PGR_REPLY_EXECUTE))
+			on_suspended(w, s);
 		return on_answer(w, s, PGR_REPLY_EXECUTE, p, size);
 	case PGR_MSG_EMPTY_QUERY:
 		pass_on(w, s, p, size);
@@ -715,15 +666,17 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 	struct pgr_reply *r;
 
 	while ((r = pgr_replies_head(&s->replies)) != NULL) {
-		release_reply(w, r);
+		release_reply(w, s, r);
 		pgr_replies_pop(&s->replies);
 	}
 	pgr_replies_fini(&s->replies);
 	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = s->stray_sync = false;
-	s->probe = PGR_PIN_NONE_REASON;
+	s->probe = s->doomed = false;
 	s->unnamed_pending = 0;
 	s->status = PGR_TXN_IDLE;
 	memset(&s->cycle, 0, sizeof(s->cycle));
+	pgr_settings_unref(s->reports);
+	s->reports = NULL;
 }
 
 /*
@@ -821,9 +774,11 @@ clean(const struct pgr_server *s, const struct pgr_client *c)
 		s->skip == 0 && s->in_len == 0 && !pgr_stream_blocked(&s->io) && !half_sent(c);
 }
 
+/* The session may not hold any more what pinned its client: looks. */
 static void
 probe(struct pgr_worker *w, struct pgr_server *s)
 {
+	s->probe = s->found = false;
 	if (pgr_back_query(w, s, PGR_PURPOSE_PROBE, pgr_pin_probe) != PGR_OK)
 		lost(w, s, PGR_CLOSED);
 }
@@ -836,7 +791,7 @@ begin_restore(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 	struct pgr_out out;
 
 	pgr_out_init(&out, sql, sizeof(sql) - 1);
-	if (!pgr_settings_restore(pgr_server_cold(w, s), c->startup, c->settings, &out))
+	if (!pgr_settings_put_back(pgr_server_cold(w, s), c->restore, c->settings, &out))
 		return PGR_CLOSED;
 	sql[out.len] = '\0';
 	if (out.len > 0)
@@ -857,7 +812,7 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 		pgr_login_server_said(w, c);
 		return;
 	}
-	rc = c->leg.restore && may_restore(s, c, 0) ? begin_restore(w, s, c) : PGR_OK;
+	rc = may_restore(s, c, 0) ? begin_restore(w, s, c) : PGR_OK;
 	if (rc == PGR_CLOSED)
 		lost(w, s, rc);
 	if (rc != PGR_OK)
@@ -872,13 +827,11 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 			pgr_front_resume(w, c);
 		return;
 	}
-	if (s->probe != PGR_PIN_NONE_REASON && c->pin == PGR_PIN_NONE_REASON) {
-		s->probing = s->probe;
-		s->probe = PGR_PIN_NONE_REASON; /* unless a tag asks again, it is answered next time */
+	if (s->probe && c->pin != PGR_PIN_NONE_REASON && c->pin != PGR_PIN_SESSION_REASON && !c->pin_stays) {
 		probe(w, s);
 		return;
 	}
-	s->probe = PGR_PIN_NONE_REASON;
+	s->probe = false;
 	if (c->pin == PGR_PIN_NONE_REASON)
 		pgr_lease_end(w, s);
 	if (c->stalled || (c->in_len > 0 && c->in_len >= c->in_need))

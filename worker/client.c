@@ -17,6 +17,7 @@
 #include "worker/front.h"
 #include "worker/lease.h"
 #include "worker/login.h"
+#include "worker/portal.h"
 #include "worker/server.h"
 #include "worker/settings.h"
 #include "worker/settle.h"
@@ -56,8 +57,9 @@ client_new(struct pgr_worker *w, int fd)
 	c->leg.fetching = PGR_NO_SLOT;
 	pgr_list_init(&c->leg.wait);
 	pgr_list_init(&c->leg.run);
-	c->startup = pgr_settings_empty();
+	pgr_track_init(&c->track, pgr_settings_empty());
 	c->settings = pgr_settings_empty();
+	c->sure = pgr_settings_empty();
 	c->since = w->now;
 	pgr_list_push(&w->clients, &c->all);
 	return c;
@@ -185,27 +187,28 @@ pgr_client_tell_name(struct pgr_worker *w, struct pgr_client *c)
 	snprintf(rec->application, sizeof(rec->application), "%s", name != NULL ? name : "");
 }
 
-const char *
-pgr_worker_pin_text(enum pgr_pin pin)
-{
-	static const char *const texts[] = {
-#define X(name, text) text,
-		PGR_PINS(X)
-#undef X
-	};
-
-	return texts[pin];
-}
-
 void
-pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin)
+pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin, bool stays)
 {
+	c->pin_stays = c->pin_stays || stays;
+	if (c->pin != PGR_PIN_NONE_REASON)
+		return;
 	c->pin = (uint8_t)pin;
 	pgr_settings_unknown(pgr_server_slot(w, c->leg.server));
 	pgr_client_rec(w, c)->pinned = (uint8_t)pin;
 	pgr_stat_add(&c->leg.pool->stats->pins, 1);
 	pgr_log(PGR_LOG_DEBUG, "client.pinned", "client %u of database \"%s\": %s", c->rec.n + 1,
-		c->leg.pool->view.pool->database, pgr_worker_pin_text(pin));
+		c->leg.pool->view.pool->database, pgr_pin_text(pin));
+}
+
+void
+pgr_client_unpin(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (c->pin == PGR_PIN_SESSION_REASON)
+		return;
+	c->pin = PGR_PIN_NONE_REASON;
+	c->pin_stays = false;
+	pgr_client_rec(w, c)->pinned = PGR_PIN_NONE_REASON;
 }
 
 void
@@ -495,9 +498,12 @@ client_free(struct pgr_worker *w, struct pgr_client *c)
 	pgr_login_free(w, c);
 	pgr_names_clear(w->statements, &c->names);
 	pgr_statement_unref(w->statements, c->unnamed);
-	pgr_settings_unref(c->startup);
+	pgr_track_fini(&c->track);
 	pgr_settings_unref(c->settings);
+	pgr_settings_unref(c->sure);
 	pgr_settings_unref(c->told);
+	pgr_settings_unref(c->restore);
+	pgr_portal_clear(c);
 	free(c->in);
 	free(c);
 }

@@ -5,6 +5,7 @@
 #define PGR_WORKER_CLIENT_H
 
 #include "proto/error.h"
+#include "worker/pin.h"
 #include "worker/worker.h"
 
 static inline struct pgr_client_rec *
@@ -24,8 +25,14 @@ void pgr_client_mark(struct pgr_worker *w, struct pgr_client *c, enum pgr_client
 /* The session's settings have changed: its application_name is shown. */
 void pgr_client_tell_name(struct pgr_worker *w, struct pgr_client *c);
 
-/* From now on the client keeps the server connection that it has. */
-void pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin);
+/*
+ * From now on the client keeps the server connection that it has; stays: until DISCARD ALL. The first
+ * reason is the one that is shown.
+ */
+void pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin, bool stays);
+
+/* What pinned it has gone; in session mode it stays pinned. */
+void pgr_client_unpin(struct pgr_worker *w, struct pgr_client *c);
 
 /* A ReadyForQuery went to the client. */
 void pgr_client_cycle_done(struct pgr_worker *w, struct pgr_client *c, char status);

@@ -11,12 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/bytes.h"
 #include "proto/error.h"
 #include "worker/back.h"
 #include "worker/client.h"
+#include "worker/effect.h"
 #include "worker/lease.h"
+#include "worker/portal.h"
+#include "worker/reading.h"
 #include "worker/server.h"
 #include "worker/settings.h"
 #include "worker/statement.h"
@@ -25,6 +28,10 @@
 #define PARSE_MOST (64u << 20) /* text of a prepared statement that is kept */
 #define EVICT_MOST 4           /* statements that are closed for one new one */
 #define ALONE_MOST 16          /* messages of a batch that is answered without a server */
+
+/* What a server's own default adds to the state of settings. */
+#define STATE_STRINGS UINT64_C(0x9e3779b97f4a7c15)
+#define STATE_OPAQUE UINT64_C(0xc2b2ae3d27d4eb4f)
 
 /* What became of the message at hand. */
 enum feed {
@@ -148,6 +155,25 @@ expect_named(struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_named *n
 
 	if (named != NULL && r->kind != PGR_REPLY_NONE)
 		r->named = pgr_named_ref(named);
+}
+
+/* The same for a message whose text was read. Takes over the reference to the reading. */
+static void
+expect_read(struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_reading *reading)
+{
+	struct pgr_server *s = c->leg.server;
+	struct pgr_reply *r = expect(c, kind);
+
+	if (reading == NULL)
+		return;
+	if (r->kind == PGR_REPLY_NONE) {
+		pgr_reading_unref(reading);
+		return;
+	}
+	r->reading = reading;
+	r->tunes = reading->sets || (reading->ends && (c->track.frames > 0 || s->tuning > 0));
+	s->tuning += r->tunes;
+	s->retuning += reading->retunes;
 }
 
 /* The whole message streams to the server, as it is. */
@@ -307,42 +333,55 @@ ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
 }
 
 /*
- * Might this text end a transaction? Its outcome must not be hidden by a cancel. Asked of its first
- * letters only, and in doubt (a comment) yes.
+ * Until the next ReadyForQuery nobody cancels this on our own account, not even after our death: the
+ * outcome of what may end a transaction must not be hidden by a cancel.
  */
-static bool
-may_commit(const char *sql, const char *end)
-{
-	while (sql < end && (*sql == ' ' || (*sql >= '\t' && *sql <= '\r')))
-		sql++;
-	if (sql == end)
-		return false;
-	switch (*sql | 0x20) {
-	case 'c':
-		return end - sql < 6 || strncasecmp(sql, "commit", 6) == 0;
-	case 'e':
-		return end - sql < 3 || strncasecmp(sql, "end", 3) == 0;
-	case 'p':
-		return end - sql < 7 || strncasecmp(sql, "prepare", 7) == 0;
-	case '/':
-	case '-':
-	case '(':
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Until the next ReadyForQuery nobody cancels this on our own account, not even after our death. */
 static void
-note_commit(struct pgr_worker *w, struct pgr_client *c, const char *sql, const char *end)
+note_commit(struct pgr_worker *w, struct pgr_client *c, const struct pgr_reading *reading)
 {
 	struct pgr_server *s = c->leg.server;
 
-	if (s->committing || !may_commit(sql, end))
+	if (reading == NULL || !reading->commits || s->committing)
 		return;
 	s->committing = true;
 	atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 1, memory_order_relaxed);
+}
+
+/* Is it read alike whatever client_encoding and standard_conforming_strings are? */
+static bool
+is_unequivocal(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\\' || (unsigned char)text[i] > 0x7f)
+			return false;
+	return true;
+}
+
+/* What matters in a text that is about to be sent; a reference, or NULL. */
+static struct pgr_reading *
+read_text(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t len)
+{
+	const struct pgr_settings *set = c->settings;
+	bool opaque = set->encoding == PGR_SAID_NOTHING ? c->opaque : set->encoding == PGR_SAID_YES;
+	bool strings = set->strings == PGR_SAID_NOTHING ? c->strings : set->strings == PGR_SAID_YES;
+
+	/* retuning: behind a change that was not yet answered, in one batch with it */
+	if ((opaque || (c->leg.server != NULL && c->leg.server->retuning > 0)) &&
+		!is_unequivocal(text, len))
+		return pgr_reading_unread(PGR_PIN_ENCODING_REASON);
+	return pgr_readings_get(w->readings, text, len, !strings);
+}
+
+/* Must what is sent wait until it is known how texts are to be read? */
+static bool
+must_wait_to_read(struct pgr_client *c)
+{
+	const struct pgr_server *s = c->leg.server;
+
+	if (s->retuning == 0 || s->batch)
+		return false;
+	c->stalled = true;
+	return true;
 }
 
 static enum feed
@@ -355,11 +394,19 @@ need(struct pgr_client *c, uint32_t bytes)
 static enum feed
 on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
 {
-	if (!may_send(w, c))
+	bool whole = size <= PGR_READING_MOST;
+	struct pgr_reading *reading;
+
+	if (whole && have < size)
+		return need(c, size);
+	if (!may_send(w, c) || must_wait_to_read(c))
 		return FEED_WAIT;
+	reading = whole ? read_text(w, c, p + PGR_WIRE_HEADER,
+				  strnlen(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER))
+			: pgr_reading_unread(PGR_PIN_UNREAD_REASON);
 	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
-	(void)expect(c, PGR_REPLY_QUERY);
-	note_commit(w, c, p + PGR_WIRE_HEADER, p + PGR_MIN(have, (size_t)size));
+	note_commit(w, c, reading);
+	expect_read(c, PGR_REPLY_QUERY, reading);
 	if (!c->leg.server->skipping && c->unnamed != NULL) {
 		pgr_statement_unref(w->statements, c->unnamed);
 		c->unnamed = NULL;
@@ -368,12 +415,31 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	return FEED_NEXT;
 }
 
+/* Functions of large objects, which libpq calls so; what they leave ends with the transaction. */
+static bool
+is_known_function(uint32_t oid)
+{
+	static const uint16_t known[] = {715, 764, 765, 767, 952, 953, 954, 955, 956, 957, 958, 964,
+		1004, 3170, 3171, 3172, 3457, 3458, 3459, 3460};
+
+	for (size_t i = 0; i < PGR_COUNT_OF(known); i++)
+		if (known[i] == oid)
+			return true;
+	return false;
+}
+
 static enum feed
 on_function_call(
 	struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
 {
+	if (size < PGR_WIRE_HEADER + 4)
+		return fail_session(w, c, "08P01", "invalid FunctionCall message");
+	if (have < PGR_WIRE_HEADER + 4)
+		return need(c, PGR_WIRE_HEADER + 4);
 	if (!may_send(w, c))
 		return FEED_WAIT;
+	if (!is_known_function(pgr_get32(p + PGR_WIRE_HEADER)))
+		pgr_client_pin(w, c, PGR_PIN_FUNCTION_REASON, true);
 	(void)expect(c, PGR_REPLY_FUNCTION);
 	forward(c, size);
 	return FEED_NEXT;
@@ -402,6 +468,8 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
 	if (r->kind == PGR_REPLY_NONE) { /* skipped: it is never parsed */
 		pgr_statement_unref(w->statements, st);
 	} else {
+		st->reading = read_text(w, c, tail, strlen(tail));
+		note_commit(w, c, st->reading);
 		r->unnamed = true;
 		r->statement = st;
 		s->unnamed_pending++;
@@ -421,12 +489,47 @@ parse_refused(struct pgr_worker *w, struct pgr_client *c)
 	return FEED_NEXT;
 }
 
+/* A state that no other statement was or will be prepared in. */
+static uint64_t
+state_of_its_own(struct pgr_worker *w)
+{
+	uint64_t number[] = {w->self, atomic_load(&pgr_shm_proc(w->shm, w->self)->incarnation),
+		++w->next_state};
+
+	return pgr_hash64(&w->shm->seg->hash_key, number, sizeof(number)) | 1;
+}
+
+/*
+ * What the settings make of a text that is prepared now. While they change it is not known which of
+ * them the server will have, nor how it will spell them: then nobody else is to take the statement for
+ * theirs.
+ */
+static uint64_t
+state_now(struct pgr_worker *w, const struct pgr_client *c)
+{
+	if (c->leg.server != NULL && !pgr_effect_settled(c->leg.server))
+		return state_of_its_own(w);
+	return c->settings->state ^ (c->strings ? STATE_STRINGS : 0) ^ (c->opaque ? STATE_OPAQUE : 0);
+}
+
+/* The statement with this tail, as it is prepared in that state, and read. NULL: no memory. */
+static struct pgr_statement *
+statement_in(struct pgr_worker *w, struct pgr_client *c, const char *tail, uint32_t tail_len,
+	uint64_t state)
+{
+	struct pgr_statement *st = pgr_statements_get(w->statements, tail, tail_len, state);
+
+	if (st != NULL && st->refs == 1)
+		st->reading = read_text(w, c, tail, strlen(tail));
+	return st;
+}
+
 /* The client's name for the statement with this tail. NULL: no memory. */
 static struct pgr_named *
 add_name(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
 	const char *tail, uint32_t tail_len)
 {
-	struct pgr_statement *st = pgr_statements_get(w->statements, tail, tail_len);
+	struct pgr_statement *st = statement_in(w, c, tail, tail_len, state_now(w, c));
 	struct pgr_named *named = NULL;
 
 	if (st != NULL)
@@ -456,6 +559,7 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	if (named == NULL)
 		return fail_session(w, c, "53200", "out of memory");
 	st = named->statement;
+	note_commit(w, c, st->reading);
 	if (statement_there(w, c, st)) {
 		expect(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
 	} else {
@@ -495,13 +599,13 @@ only_prepares(const struct pgr_client *c, const char *p, size_t have)
  * pool. In doubt no: then a server answers.
  */
 static bool
-is_known(struct pgr_worker *w, const struct pgr_client *c, const char *name, size_t name_len,
+is_known(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
 	const char *tail, uint32_t tail_len)
 {
 	return pgr_names_find(c->names, name, name_len) == NULL &&
 		pgr_names_have_room(c->names, name_len, tail_len) &&
 		pgr_lease_holds(w, c->leg.pool, c->settings->hash,
-			pgr_statements_hash(w->statements, tail, tail_len));
+			pgr_statements_hash(w->statements, tail, tail_len, state_now(w, c)));
 }
 
 static enum feed
@@ -512,6 +616,22 @@ parse_alone(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 		return fail_session(w, c, "53200", "out of memory");
 	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
 	pgr_wire_bare(pgr_vec_room(&w->back, PGR_WIRE_HEADER), PGR_MSG_PARSE_COMPLETE);
+	return FEED_NEXT;
+}
+
+/* Who executes it later is not known: the client keeps its server, and all it does there counts. */
+static enum feed
+parse_untracked(
+	struct pgr_worker *w, struct pgr_client *c, const char *p, const char *tail, uint32_t size)
+{
+	struct pgr_reading *reading = read_text(w, c, tail, strlen(tail));
+
+	note_commit(w, c, reading);
+	pgr_reading_unref(reading);
+	pgr_client_pin(w, c, PGR_PIN_UNTRACKED_REASON, true);
+	(void)expect(c, PGR_REPLY_PARSE);
+	c->leg.server->batch = true;
+	pgr_vec_add(&w->out, p, size);
 	return FEED_NEXT;
 }
 
@@ -536,20 +656,33 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (len > 0 && only_prepares(c, p, have) &&
 		is_known(w, c, name, (size_t)len, tail, tail_len))
 		return parse_alone(w, c, name, (size_t)len, tail, tail_len);
-	if (!may_send(w, c))
+	if (!may_send(w, c) || must_wait_to_read(c))
 		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
-	note_commit(w, c, tail, end);
 	if (len == 0)
 		return parse_unnamed(w, c, p, tail, tail_len, size);
 	if (c->tracks)
 		return parse_named(w, c, name, (size_t)len, tail, tail_len);
-	if (c->pin == PGR_PIN_NONE_REASON)
-		pgr_client_pin(w, c, PGR_PIN_UNTRACKED_REASON);
-	(void)expect(c, PGR_REPLY_PARSE);
-	c->leg.server->batch = true;
-	pgr_vec_add(&w->out, p, size);
-	return FEED_NEXT;
+	return parse_untracked(w, c, p, tail, size);
+}
+
+/*
+ * Was it prepared under other settings, and the server has it not from then, it is prepared under those
+ * of now, as a server does when it has to analyse a statement anew. FAIL: no memory.
+ */
+static enum pgr_rc
+renew(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named)
+{
+	struct pgr_statement *st = named->statement;
+	uint64_t state = c->leg.server->skipping ? st->state : state_now(w, c);
+
+	if (st->state == state || statement_there(w, c, st))
+		return PGR_OK;
+	st = statement_in(w, c, st->tail, st->tail_len, state);
+	if (st == NULL)
+		return PGR_FAIL;
+	pgr_named_turn(w->statements, named, st);
+	return PGR_OK;
 }
 
 /* The client's statement, seen to be on the server; NULL: the client has none such. */
@@ -558,11 +691,55 @@ find_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t 
 {
 	struct pgr_named *named = c->tracks ? pgr_names_find(c->names, name, len) : NULL;
 
-	if (named == NULL)
+	if (named == NULL || renew(w, c, named) != PGR_OK)
 		return NULL;
 	ensure_statement(w, c, named->statement);
-	note_commit(w, c, named->statement->tail, named->statement->tail + named->statement->tail_len);
+	note_commit(w, c, named->statement->reading);
 	return named;
+}
+
+/* What the unnamed statement would run: the last one that was sent, if its answer is still due. */
+static struct pgr_reading *
+unnamed_reading(const struct pgr_client *c)
+{
+	struct pgr_server *s = c->leg.server;
+
+	for (uint32_t i = s->replies.count; i > 0 && s->unnamed_pending > 0; i--) {
+		const struct pgr_reply *r = pgr_replies_at(&s->replies, i - 1);
+
+		if (r->kind == PGR_REPLY_PARSE && r->unnamed)
+			return r->statement->reading;
+	}
+	return c->unnamed != NULL ? c->unnamed->reading : NULL;
+}
+
+/* A Bind: what an Execute of its portal would run. values: the message behind its names. */
+static void
+note_portal(struct pgr_worker *w, struct pgr_client *c, const char *portal, size_t len,
+	struct pgr_reading *reading, const char *values, const char *end)
+{
+	bool bind = reading != NULL && reading->n_params > 0;
+
+	reading = bind ? pgr_reading_bind(reading, values, end) : pgr_reading_ref(reading);
+	if (!pgr_portal_bind(c, portal, len, reading))
+		pgr_client_pin(w, c, PGR_PIN_SETTINGS_REASON, true);
+}
+
+/* Does the message have to be whole because settings come from its values? */
+static bool
+values_matter(const struct pgr_client *c, const char *name, size_t name_len)
+{
+	const struct pgr_reading *reading;
+	const struct pgr_named *named;
+
+	if (name_len == 0) {
+		reading = c->leg.server != NULL ? unnamed_reading(c)
+			: c->unnamed != NULL ? c->unnamed->reading : NULL;
+	} else {
+		named = c->tracks ? pgr_names_find(c->names, name, name_len) : NULL;
+		reading = named != NULL ? named->statement->reading : NULL;
+	}
+	return reading != NULL && reading->n_params > 0;
 }
 
 static enum feed
@@ -581,6 +758,8 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 			return fail_session(w, c, "08P01", "invalid Bind message");
 		return need(c, (uint32_t)have + 1);
 	}
+	if (have < size && values_matter(c, name, (size_t)name_len))
+		return need(c, size);
 	if (!may_send(w, c))
 		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
@@ -588,6 +767,9 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 		ensure_unnamed(w, c);
 	else
 		named = find_named(w, c, name, (size_t)name_len);
+	note_portal(w, c, portal, (size_t)portal_len,
+		name_len == 0 ? unnamed_reading(c) : named != NULL ? named->statement->reading : NULL,
+		name + name_len + 1, end);
 	expect_named(c, PGR_REPLY_BIND, named);
 	c->leg.server->batch = true;
 	if (named == NULL) {
@@ -674,9 +856,20 @@ on_describe_or_close(
 static enum feed
 on_execute(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
 {
+	const char *portal = p + PGR_WIRE_HEADER;
+	ptrdiff_t len = pgr_wire_string(portal, p + PGR_MIN(have, (size_t)size));
+	struct pgr_reading *reading;
+
+	if (len < 0) {
+		if (have >= size || have >= PGR_BUFFER / 2)
+			return fail_session(w, c, "08P01", "invalid Execute message");
+		return need(c, (uint32_t)PGR_MIN((size_t)size, PGR_BUFFER / 2));
+	}
 	if (!may_send(w, c))
 		return FEED_WAIT;
-	(void)expect(c, PGR_REPLY_EXECUTE);
+	reading = pgr_portal_execute(c, portal, (size_t)len);
+	note_commit(w, c, reading);
+	expect_read(c, PGR_REPLY_EXECUTE, reading);
 	c->leg.server->batch = true;
 	forward(c, size);
 	return FEED_NEXT;

@@ -85,7 +85,7 @@ refuse(struct pgr_worker *w, struct pgr_client *c, const struct pgr_err *err)
 static struct greeting *
 greeting_cell(const struct pgr_client *c)
 {
-	return &greetings[(c->startup->hash ^ (uint64_t)c->leg.pool->view.id.n * 40503u) % GREETINGS];
+	return &greetings[(c->track.startup->hash ^ (uint64_t)c->leg.pool->view.id.n * 40503u) % GREETINGS];
 }
 
 static bool
@@ -94,7 +94,7 @@ greeting_fits(const struct greeting *g, const struct pgr_client *c)
 	const struct pgr_pool *pool = c->leg.pool->view.pool;
 
 	return g->settings != NULL && g->pool == c->leg.pool->view.id.n &&
-		g->asked == c->startup->hash &&
+		g->asked == c->track.startup->hash &&
 		g->serial == atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->serial,
 				     memory_order_relaxed) &&
 		g->epoch == atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->epoch,
@@ -120,7 +120,7 @@ keep_greeting(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id from)
 		.serial = atomic_load(&c->leg.pool->view.pool->serial),
 		.epoch = atomic_load(&c->leg.pool->view.pool->epoch),
 		.report = atomic_load(&pgr_shm_slot(w->shm, from)->report),
-		.asked = c->startup->hash,
+		.asked = c->track.startup->hash,
 		.settings = pgr_settings_ref(c->settings),
 		.reported_len = len,
 		.reported = reported};
@@ -162,9 +162,13 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 
 	pgr_put32(pgr_wire_header(pgr_vec_room(vec, 9), PGR_MSG_AUTHENTICATION, 4), PGR_AUTH_OK);
 	pgr_settings_unref(c->settings);
-	pgr_settings_unref(c->startup);
+	pgr_settings_unref(c->sure);
 	c->settings = pgr_settings_ref(g->settings);
-	c->startup = pgr_settings_ref(g->settings);
+	c->sure = pgr_settings_ref(g->settings);
+	pgr_track_fini(&c->track);
+	pgr_track_init(&c->track, pgr_settings_ref(g->settings));
+	c->strings = pgr_settings_said_strings(g->reported, g->reported_len) == PGR_SAID_YES;
+	c->opaque = pgr_settings_said_encoding(g->reported, g->reported_len) == PGR_SAID_YES;
 	pgr_client_tell_name(w, c);
 	pgr_settings_report(vec, g->reported, g->reported_len, c->settings, NULL);
 	write_key(w, c, vec);
@@ -270,7 +274,7 @@ greet_from(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id witness)
 	struct pgr_slot *slot = pgr_shm_slot(w->shm, witness);
 	uint32_t conn = atomic_load(&slot->conn);
 
-	if (!plain_settings(c->startup))
+	if (!plain_settings(c->track.startup))
 		return false;
 	keep_greeting(w, c, witness);
 	/* a dial that began meanwhile may have overwritten what was read */
@@ -560,7 +564,7 @@ add_setting(struct pgr_client *c, const char *name, const char *value, struct pg
 {
 	if (pgr_params_check_name(name, err) != PGR_OK)
 		return PGR_FAIL;
-	return pgr_settings_with(c->startup, name, value, &c->startup, err);
+	return pgr_settings_with(c->track.startup, name, value, &c->track.startup, err);
 }
 
 static enum pgr_rc
@@ -589,7 +593,7 @@ take_settings(
 	while (rc == PGR_OK && pgr_startup_next(s, &pos, &name, &value))
 		rc = add_setting(c, name, value, err);
 	pgr_settings_unref(c->settings);
-	c->settings = pgr_settings_ref(c->startup);
+	c->settings = pgr_settings_ref(c->track.startup);
 	pgr_client_tell_name(w, c);
 	return rc;
 }

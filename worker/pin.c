@@ -1,113 +1,78 @@
 /*
- * Tags to pins. One place, so that what pins can be read at a glance:
- *
- *   SET                       pins, unless a ParameterStatus tells what changed
- *   RESET                     does not pin: startup values are put back behind it (back.c)
- *   LISTEN, PREPARE, LOAD     pin
- *   DO, CALL                  pin: they may have done anything
- *   DECLARE CURSOR            probed: WITH HOLD stays
- *   CREATE, SELECT INTO       probed: temporary objects stay
- *   DISCARD ALL               ends a pin
+ * Pins and what ends them. Called by reading.c when a text is read, and by client.c and back.c when a
+ * pin begins or may have ended; the texts are shown by monitor/ too.
  */
 #include "worker/pin.h"
 
-#include <string.h>
+#include "base/rc.h"
 
+/* Advisory locks, temporary objects, cursors WITH HOLD, channels. */
 const char pgr_pin_probe[] =
+	"SELECT 1 FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' "
+	"AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() UNION ALL "
 	"SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable UNION ALL "
-	"SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() UNION ALL "
-	"SELECT 1 FROM pg_catalog.pg_proc WHERE pronamespace = pg_catalog.pg_my_temp_schema() UNION ALL "
-	"SELECT 1 FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema() LIMIT 1";
+	"SELECT 1 FROM pg_catalog.pg_listening_channels() UNION ALL "
+	"SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) "
+	"pg_catalog.pg_my_temp_schema() UNION ALL "
+	"SELECT 1 FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) "
+	"pg_catalog.pg_my_temp_schema() UNION ALL "
+	"SELECT 1 FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) "
+	"pg_catalog.pg_my_temp_schema() LIMIT 1";
 
-enum effect {
-	EFFECT_SET,
-	EFFECT_RESET,
-	EFFECT_PIN,
-	EFFECT_PROBE,
-	EFFECT_PROBE_WITHOUT_ROWS, /* SELECT: with rows it was no SELECT INTO */
-	EFFECT_DISCARD,
-	EFFECT_DEALLOCATE,
-};
-
-static const struct {
-	const char *tag;
-	bool whole; /* the tag is just this; else it begins so */
-	enum effect effect;
-	enum pgr_pin pin;
-} effects[] = {
-	{"SELECT", false, EFFECT_PROBE_WITHOUT_ROWS, PGR_PIN_TEMP_REASON},
-	{"SET", true, EFFECT_SET, PGR_PIN_SET_REASON},
-	{"RESET", true, EFFECT_RESET, PGR_PIN_NONE_REASON},
-	{"LISTEN", true, EFFECT_PIN, PGR_PIN_LISTEN_REASON},
-	{"LOAD", true, EFFECT_PIN, PGR_PIN_LOAD_REASON},
-	{"PREPARE", true, EFFECT_PIN, PGR_PIN_PREPARE_REASON},
-	{"DO", true, EFFECT_PIN, PGR_PIN_DO_REASON},
-	{"CALL", true, EFFECT_PIN, PGR_PIN_CALL_REASON},
-	{"CREATE", false, EFFECT_PROBE, PGR_PIN_TEMP_REASON},
-	{"DECLARE CURSOR", true, EFFECT_PROBE, PGR_PIN_CURSOR_REASON},
-	{"DISCARD ALL", true, EFFECT_DISCARD, PGR_PIN_NONE_REASON},
-	{"DEALLOCATE ALL", true, EFFECT_DEALLOCATE, PGR_PIN_NONE_REASON},
-};
-
-static void
-apply(struct pgr_server *s, enum effect effect, enum pgr_pin pin)
+const char *
+pgr_pin_text(unsigned pin)
 {
-	switch (effect) {
-	case EFFECT_SET:
-		s->cycle.sets += s->cycle.sets < UINT8_MAX;
-		return;
-	case EFFECT_RESET:
-		s->cycle.resets = true;
-		break;
-	case EFFECT_PIN:
-		s->cycle.pin = (uint8_t)pin;
-		break;
-	case EFFECT_PROBE_WITHOUT_ROWS:
-		if (!s->cycle.rows)
-			s->probe = (uint8_t)pin;
-		break;
-	case EFFECT_PROBE:
-		s->probe = (uint8_t)pin;
-		break;
-	case EFFECT_DISCARD:
-		s->cycle.discarded = true;
-		s->cycle.sets = 0;
-		s->cycle.pin = PGR_PIN_NONE_REASON;
-		s->probe = PGR_PIN_NONE_REASON;
-		break;
-	case EFFECT_DEALLOCATE:
-		s->cycle.deallocated = true;
-		break;
-	}
-	s->cycle.others = 1;
-}
+	static const char *const texts[] = {
+#define X(name, text) text,
+		PGR_PINS(X)
+#undef X
+	};
 
-void
-pgr_pin_on_tag(struct pgr_server *s, const char *tag)
-{
-	for (size_t i = 0; i < PGR_COUNT_OF(effects); i++) {
-		size_t len = strlen(effects[i].tag);
-
-		if (effects[i].tag[0] == tag[0] && strncmp(effects[i].tag, tag, len) == 0 &&
-			(tag[len] == '\0' || !effects[i].whole)) {
-			apply(s, effects[i].effect, effects[i].pin);
-			s->cycle.rows = false;
-			return;
-		}
-	}
-	s->cycle.others = 1;
-	s->cycle.rows = false;
+	if (pin < PGR_PIN_FEATURES)
+		return texts[pin];
+	pin -= PGR_PIN_FEATURES;
+	return pin > PGR_FEATURE_NONE && pin < PGR_FEATURE_COUNT ? pgr_features[pin].reason : "";
 }
 
 enum pgr_pin
-pgr_pin_decide(const struct pgr_server *s)
+pgr_pin_of(const struct pgr_facts *facts)
 {
-	const struct pgr_cycle *cycle = &s->cycle;
-
-	if (cycle->pin != PGR_PIN_NONE_REASON)
-		return (enum pgr_pin)cycle->pin;
-	/* alone in its cycle and as often told of: everything that was set is known */
-	if (cycle->sets > 0 && (cycle->others != 0 || cycle->explained < cycle->sets))
-		return PGR_PIN_SET_REASON;
+	if (facts->treatment == PGR_TREATMENT_PIN)
+		return (enum pgr_pin)(PGR_PIN_FEATURES + facts->reason);
+	if (pgr_feature_has(&facts->features, PGR_FEATURE_CALL))
+		return PGR_PIN_CALL_REASON;
+	if (pgr_feature_has(&facts->features, PGR_FEATURE_PREPARE))
+		return PGR_PIN_PREPARE_REASON;
 	return PGR_PIN_NONE_REASON;
+}
+
+/* What the probe looks for. */
+static bool
+is_shown(unsigned row)
+{
+	switch (row) {
+	case PGR_FEATURE_LISTEN:
+	case PGR_FEATURE_DECLARE_HOLD:
+	case PGR_FEATURE_CREATE_TEMP:
+	case PGR_FEATURE_SELECT_INTO_TEMP:
+	case PGR_FEATURE_REL_PG_TEMP:
+	case PGR_FEATURE_FN_ADVISORY_LOCK:
+	case PGR_FEATURE_FN_ADVISORY_LOCK_SHARED:
+	case PGR_FEATURE_FN_TRY_ADVISORY_LOCK:
+	case PGR_FEATURE_FN_TRY_ADVISORY_LOCK_SHARED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
+pgr_pin_shows(const struct pgr_facts *facts)
+{
+	for (unsigned row = 0; row < PGR_FEATURE_COUNT; row++)
+		if (pgr_feature_has(&facts->features, (enum pgr_feature)row) &&
+			pgr_features[row].treatment == PGR_TREATMENT_PIN && !is_shown(row))
+			return false;
+	return !pgr_feature_has(&facts->features, PGR_FEATURE_CALL) &&
+		!pgr_feature_has(&facts->features, PGR_FEATURE_PREPARE);
 }

@@ -13,6 +13,7 @@
 #include "base/rc.h"
 
 struct pgr_named;
+struct pgr_reading;
 struct pgr_statement;
 
 enum pgr_reply_kind {
@@ -44,11 +45,13 @@ struct pgr_reply {
 	uint8_t kind;
 	bool ours;
 	bool unnamed;    /* PARSE: of the unnamed statement */
+	bool tunes;      /* changes settings: counted in server->tuning */
 	uint8_t purpose; /* QUERY of ours: enum pgr_purpose */
 	uint32_t batch;                  /* number of the batch (up to its Sync) that it belongs to */
 	struct pgr_hash128 hash;         /* PARSE, CLOSE of ours: of the named statement; else zero */
 	struct pgr_statement *statement; /* PARSE: what it prepares */
 	struct pgr_named *named;         /* the client's name for the statement that it is about */
+	struct pgr_reading *reading;     /* QUERY, EXECUTE: what matters in its text; NULL: nothing */
 };
 
 #define PGR_REPLIES_FEW 8

@@ -59,27 +59,6 @@ pgr_settings_unref(struct pgr_settings *s)
 	free(s);
 }
 
-static struct pgr_settings *
-settings_intern(const char *text, size_t len)
-{
-	uint64_t hash = len == 0 ? 0 : pgr_hash64(&interned.key, text, len) | 1;
-	struct pgr_settings *s;
-
-	if (len == 0)
-		return pgr_settings_empty();
-	for (s = interned.bucket[hash % BUCKETS]; s != NULL; s = s->next)
-		if (s->hash == hash)
-			return pgr_settings_ref(s);
-	s = malloc(sizeof(*s) + len);
-	if (s == NULL)
-		return NULL;
-	*s = (struct pgr_settings){.refs = 1, .len = (uint32_t)len, .hash = hash};
-	memcpy(s->text, text, len);
-	s->next = interned.bucket[hash % BUCKETS];
-	interned.bucket[hash % BUCKETS] = s;
-	return s;
-}
-
 bool
 pgr_settings_next(
 	const char *text, size_t len, size_t *pos, const char **ret_name, const char **ret_value)
@@ -115,6 +94,104 @@ pgr_settings_get(const char *text, size_t len, const char *name)
 	return NULL;
 }
 
+/* Those that provably cannot change what the analysis of a statement makes of its text. */
+static bool
+means_nothing(const char *name)
+{
+	static const char *const names[] = {"application_name", "client_min_messages",
+		"default_transaction_deferrable", "default_transaction_isolation",
+		"default_transaction_read_only", "maintenance_work_mem", "synchronous_commit", "work_mem"};
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < PGR_COUNT_OF(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	/* with a point in the name: an extension's or the application's own */
+	return strncmp(name, "log_", 4) == 0 || strncmp(name, "enable_", 7) == 0 ||
+		(len > 8 && strcmp(name + len - 8, "_timeout") == 0) || strchr(name, '.') != NULL;
+}
+
+static uint64_t
+state_of(const char *text, size_t len)
+{
+	uint64_t state = 0;
+	const char *name;
+	const char *value;
+	size_t pos = 0;
+	size_t from = 0;
+
+	for (; pgr_settings_next(text, len, &pos, &name, &value); from = pos)
+		if (!means_nothing(name)) /* sorted by name: the same ones always come in the same order */
+			state = (state * 31 + pgr_hash64(&interned.key, text + from, pos - from)) | 1;
+	return state;
+}
+
+enum pgr_said
+pgr_settings_said_strings(const char *text, size_t len)
+{
+	const char *value = pgr_settings_get(text, len, "standard_conforming_strings");
+
+	if (value == NULL)
+		return PGR_SAID_NOTHING;
+	/* whatever a boolean may be written as, in doubt it is read as the server does not */
+	return strcasecmp(value, "on") == 0 ? PGR_SAID_NO : PGR_SAID_YES;
+}
+
+/* Is an encoding's name this one, but for case and all but letters and digits? */
+static bool
+is_encoding(const char *value, const char *name)
+{
+	for (;; value++) {
+		if (*value != '\0' && !isalnum((unsigned char)*value))
+			continue;
+		if (tolower((unsigned char)*value) != *name)
+			return false;
+		if (*name++ == '\0')
+			return true;
+	}
+}
+
+/* In these the second byte of a character may look like a quote or a backslash. */
+enum pgr_said
+pgr_settings_said_encoding(const char *text, size_t len)
+{
+	static const char *const names[] = {"sjis", "shiftjis", "mskanji", "win932", "windows932",
+		"shiftjis2004", "big5", "win950", "windows950", "gbk", "win936", "windows936", "uhc",
+		"win949", "windows949", "gb18030", "johab"};
+	const char *value = pgr_settings_get(text, len, "client_encoding");
+
+	if (value == NULL)
+		return PGR_SAID_NOTHING;
+	for (size_t i = 0; i < PGR_COUNT_OF(names); i++)
+		if (is_encoding(value, names[i]))
+			return PGR_SAID_YES;
+	return PGR_SAID_NO;
+}
+
+static struct pgr_settings *
+settings_intern(const char *text, size_t len)
+{
+	uint64_t hash = len == 0 ? 0 : pgr_hash64(&interned.key, text, len) | 1;
+	struct pgr_settings *s;
+
+	if (len == 0)
+		return pgr_settings_empty();
+	for (s = interned.bucket[hash % BUCKETS]; s != NULL; s = s->next)
+		if (s->hash == hash)
+			return pgr_settings_ref(s);
+	s = malloc(sizeof(*s) + len);
+	if (s == NULL)
+		return NULL;
+	*s = (struct pgr_settings){
+		.refs = 1, .len = (uint32_t)len, .hash = hash, .state = state_of(text, len),
+		.strings = (uint8_t)pgr_settings_said_strings(text, len),
+		.encoding = (uint8_t)pgr_settings_said_encoding(text, len)};
+	memcpy(s->text, text, len);
+	s->next = interned.bucket[hash % BUCKETS];
+	interned.bucket[hash % BUCKETS] = s;
+	return s;
+}
+
 static void
 out_pair(struct pgr_out *out, const char *name, const char *value)
 {
@@ -122,9 +199,8 @@ out_pair(struct pgr_out *out, const char *name, const char *value)
 	pgr_out_string(out, value);
 }
 
-/* name in lower case, which settings are kept by. */
-static void
-fold(const char *name, char *ret, size_t cap)
+void
+pgr_settings_fold(const char *name, char *ret, size_t cap)
 {
 	size_t i;
 
@@ -146,7 +222,7 @@ pgr_settings_with(struct pgr_settings *s, const char *name, const char *value,
 	const char *v;
 	size_t pos = 0;
 
-	fold(name, lower, sizeof(lower));
+	pgr_settings_fold(name, lower, sizeof(lower));
 	pgr_out_init(&out, text, sizeof(text));
 	while (pgr_settings_next(s->text, s->len, &pos, &n, &v)) {
 		int order = strcmp(n, lower);
@@ -181,6 +257,29 @@ pgr_settings_unknown(struct pgr_slot *slot)
 	atomic_store_explicit(&slot->settings, UNKNOWN, memory_order_relaxed);
 }
 
+/*
+ * Who the session acts as decides what it may set: all else is set as the one who has logged in, so
+ * these go first when they go, and come last when they come.
+ */
+static const char *const identities[] = {"session_authorization", "role"};
+
+bool
+pgr_settings_is_identity(const char *name)
+{
+	return strcmp(name, identities[0]) == 0 || strcmp(name, identities[1]) == 0;
+}
+
+static void
+reset_identities(struct pgr_out *out, const char *have, size_t len, bool unknown)
+{
+	for (size_t i = 0; i < PGR_COUNT_OF(identities); i++)
+		if (unknown || pgr_settings_get(have, len, identities[i]) != NULL) {
+			pgr_out_text(out, "RESET ");
+			pgr_params_quote_name(out, identities[i]);
+			pgr_out_byte(out, ';');
+		}
+}
+
 bool
 pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	const struct pgr_settings *s, struct pgr_out *out)
@@ -195,20 +294,30 @@ pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	const char *value;
 	size_t pos = 0;
 
+	reset_identities(out, cold->settings, have, unknown);
 	if (unknown)
 		pgr_out_text(out, "RESET ALL;");
 	while (pgr_settings_next(s->text, s->len, &pos, &name, &value) && sets < DIFFERENCE_MOST) {
 		const char *old = pgr_settings_get(cold->settings, have, name);
 
-		if (old == NULL || strcmp(old, value) != 0)
+		if (!pgr_settings_is_identity(name) && (old == NULL || strcmp(old, value) != 0))
 			set[sets++] = (struct pgr_param){name, value};
 	}
 	pos = 0;
 	while (pgr_settings_next(cold->settings, have, &pos, &name, &value) && resets < DIFFERENCE_MOST)
-		if (pgr_settings_get(s->text, s->len, name) == NULL)
+		if (!pgr_settings_is_identity(name) && pgr_settings_get(s->text, s->len, name) == NULL)
 			reset[resets++] = name;
+	if (sets == DIFFERENCE_MOST || resets == DIFFERENCE_MOST)
+		return false;
 	pgr_params_apply(out, set, sets, reset, resets);
-	return !out->full && sets < DIFFERENCE_MOST && resets < DIFFERENCE_MOST;
+	sets = 0;
+	for (size_t i = 0; i < PGR_COUNT_OF(identities); i++)
+		if ((value = pgr_settings_get(s->text, s->len, identities[i])) != NULL)
+			set[sets++] = (struct pgr_param){identities[i], value};
+	if (sets > 0 && out->len > 0)
+		pgr_out_byte(out, ';');
+	pgr_params_apply(out, set, sets, NULL, 0);
+	return !out->full;
 }
 
 void
@@ -243,24 +352,18 @@ pgr_settings_at_login(const struct pgr_slot_cold *cold, const char *name, const 
 	return at_login != NULL && strcmp(at_login, value) == 0;
 }
 
-/*
- * Of what is reported the present value is known: only one that is at the server's default may have
- * been reset, or set to just that. Of the rest nothing is known.
- */
+/* Of what is reported the server knows whether it was reset, of the rest only we do. */
 static bool
-may_be_reset(const struct pgr_slot_cold *cold, const struct pgr_settings *now, const char *name,
+may_be_gone(const struct pgr_slot_cold *cold, const struct pgr_settings *now, const char *name,
 	const char *value)
 {
-	const char *present = pgr_settings_get(now->text, now->len, name);
-	const char *at_login = login_value(cold, name);
+	const char *in_force = pgr_settings_get(now->text, now->len, name);
 
-	if (at_login == NULL || present == NULL)
-		return true;
-	return strcmp(at_login, value) != 0 && strcmp(at_login, present) == 0;
+	return login_value(cold, name) != NULL || (in_force != NULL && strcmp(in_force, value) == 0);
 }
 
 bool
-pgr_settings_restore(const struct pgr_slot_cold *cold, const struct pgr_settings *startup,
+pgr_settings_put_back(const struct pgr_slot_cold *cold, const struct pgr_settings *values,
 	const struct pgr_settings *now, struct pgr_out *out)
 {
 	struct pgr_param params[DIFFERENCE_MOST];
@@ -269,8 +372,8 @@ pgr_settings_restore(const struct pgr_slot_cold *cold, const struct pgr_settings
 	size_t pos = 0;
 	size_t n = 0;
 
-	while (pgr_settings_next(startup->text, startup->len, &pos, &name, &value) && n < DIFFERENCE_MOST)
-		if (may_be_reset(cold, now, name, value))
+	while (pgr_settings_next(values->text, values->len, &pos, &name, &value) && n < DIFFERENCE_MOST)
+		if (may_be_gone(cold, now, name, value))
 			params[n++] = (struct pgr_param){name, value};
 	pgr_params_restore(out, params, n);
 	return !out->full && n < DIFFERENCE_MOST;
@@ -304,7 +407,7 @@ pgr_settings_report(struct pgr_vec *vec, const char *reported, size_t len,
 		const char *mine;
 		const char *before = NULL;
 
-		fold(name, lower, sizeof(lower));
+		pgr_settings_fold(name, lower, sizeof(lower));
 		mine = pgr_settings_get(own->text, own->len, lower);
 		if (told != NULL) {
 			before = pgr_settings_get(told->text, told->len, lower);

@@ -14,10 +14,19 @@
 #include "proto/out.h"
 #include "shm/slot.h"
 
+enum pgr_said {
+	PGR_SAID_NOTHING, /* the server's own value */
+	PGR_SAID_NO,
+	PGR_SAID_YES,
+};
+
 struct pgr_settings {
 	uint32_t refs;
 	uint32_t len;  /* bytes of text */
-	uint64_t hash; /* 0: the empty set */
+	uint64_t hash;  /* 0: the empty set */
+	uint64_t state; /* hash of those that can change what a text means; 0: none */
+	uint8_t strings;  /* enum pgr_said: is standard_conforming_strings off? */
+	uint8_t encoding; /* enum pgr_said: is client_encoding one in which texts cannot be read? */
 	struct pgr_settings *next; /* in its bucket */
 	char text[];   /* "name\0value\0"..., names in lower case, sorted */
 };
@@ -30,18 +39,19 @@ struct pgr_settings *pgr_settings_ref(struct pgr_settings *s);
 void pgr_settings_unref(struct pgr_settings *s);
 
 /*
- * A set like s with name = value, or without name when value is NULL; takes over the caller's reference to s, returns one. FAIL (54000):
- * longer than a server connection can remember; s stays the caller's.
+ * A set like s with name = value, or without name when value is NULL; takes over the caller's
+ * reference to s, returns one. FAIL (54000): longer than a server connection can remember; s stays
+ * the caller's.
  */
 PGR_MUST enum pgr_rc pgr_settings_with(struct pgr_settings *s, const char *name, const char *value,
 	struct pgr_settings **ret, struct pgr_err *err);
 
-/* The same without name. */
-PGR_MUST enum pgr_rc pgr_settings_without(
-	struct pgr_settings *s, const char *name, struct pgr_settings **ret, struct pgr_err *err);
-
 /* The value of name (in lower case), or NULL. */
 const char *pgr_settings_get(const char *text, size_t len, const char *name);
+
+/* The same questions as in struct pgr_settings, of a list such as a server's reports. */
+enum pgr_said pgr_settings_said_strings(const char *text, size_t len);
+enum pgr_said pgr_settings_said_encoding(const char *text, size_t len);
 
 /* Next (name, value); *pos starts as 0. False: no more. */
 bool pgr_settings_next(
@@ -61,11 +71,11 @@ void pgr_settings_applied(
 void pgr_settings_unknown(struct pgr_slot *slot);
 
 /*
- * Appends the SQL that puts back those values of startup that a RESET may have taken away, see
- * pgr_params_restore; nothing when none can have been. now: the settings as last reported. False: does
- * not fit.
+ * Appends the SQL that puts back those of values that a RESET has taken away on the server, see
+ * pgr_params_restore; nothing where the session has set another value since. now: what is in force,
+ * as far as it is known. False: does not fit.
  */
-bool pgr_settings_restore(const struct pgr_slot_cold *cold, const struct pgr_settings *startup,
+bool pgr_settings_put_back(const struct pgr_slot_cold *cold, const struct pgr_settings *values,
 	const struct pgr_settings *now, struct pgr_out *out);
 
 /* Is this what the server reported of this setting at its own login? */
@@ -77,6 +87,12 @@ bool pgr_settings_at_login(const struct pgr_slot_cold *cold, const char *name, c
  */
 void pgr_settings_report(struct pgr_vec *vec, const char *reported, size_t len,
 	const struct pgr_settings *own, const struct pgr_settings *told);
+
+/* name in lower case, which settings are kept by; cut at cap. ret may be name. */
+void pgr_settings_fold(const char *name, char *ret, size_t cap);
+
+/* role and session_authorization: RESET ALL leaves them alone. */
+bool pgr_settings_is_identity(const char *name);
 
 /* Does a ParameterStatus of this name tell of a setting that a session can change and that is kept? */
 bool pgr_settings_tracked(const char *name);

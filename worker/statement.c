@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/panic.h"
+#include "worker/reading.h"
 
 struct pgr_statements {
 	struct pgr_hash_key key;
@@ -46,7 +47,8 @@ statement_new(const char *tail, size_t len)
 		return NULL;
 	st->refs = 1;
 	st->tail_len = (uint32_t)len;
-	st->tag = 0;
+	st->tag = st->state = 0;
+	st->reading = NULL;
 	st->next = NULL;
 	st->name[0] = '\0';
 	memcpy(st->tail, tail, len);
@@ -86,15 +88,20 @@ pgr_statement_name(struct pgr_hash128 hash, char ret[PGR_STATEMENT_NAME + 1])
 }
 
 struct pgr_hash128
-pgr_statements_hash(const struct pgr_statements *all, const char *tail, size_t len)
+pgr_statements_hash(const struct pgr_statements *all, const char *tail, size_t len, uint64_t state)
 {
-	return pgr_hash128(&all->key, tail, len);
+	struct pgr_hash128 hash = pgr_hash128(&all->key, tail, len);
+
+	/* states are keyed hashes themselves: nobody can choose two that meet */
+	hash.lo ^= state;
+	hash.hi ^= state << 32 | state >> 32;
+	return hash;
 }
 
 struct pgr_statement *
-pgr_statements_get(struct pgr_statements *all, const char *tail, size_t len)
+pgr_statements_get(struct pgr_statements *all, const char *tail, size_t len, uint64_t state)
 {
-	struct pgr_hash128 hash = pgr_statements_hash(all, tail, len);
+	struct pgr_hash128 hash = pgr_statements_hash(all, tail, len, state);
 	uint32_t b = (uint32_t)hash.lo & (all->cap - 1);
 	struct pgr_statement *st;
 
@@ -105,6 +112,7 @@ pgr_statements_get(struct pgr_statements *all, const char *tail, size_t len)
 	if (st == NULL)
 		return NULL;
 	st->hash = hash;
+	st->state = state;
 	pgr_statement_name(hash, st->name);
 	st->next = all->bucket[b];
 	all->bucket[b] = st;
@@ -150,6 +158,7 @@ pgr_statement_unref(struct pgr_statements *all, struct pgr_statement *st)
 		return;
 	if (st->tag == 0)
 		table_remove(all, st);
+	pgr_reading_unref(st->reading);
 	free(st);
 }
 
@@ -209,6 +218,13 @@ pgr_names_find(struct pgr_names *names, const char *name, size_t len)
 	if (named != NULL)
 		names->recent = named;
 	return named;
+}
+
+void
+pgr_named_turn(struct pgr_statements *all, struct pgr_named *named, struct pgr_statement *st)
+{
+	pgr_statement_unref(all, named->statement);
+	named->statement = st;
 }
 
 bool

@@ -1,6 +1,8 @@
 /*
- * Prepared statements. A statement is its text and declared parameter types; its name on servers is a
- * keyed hash of these, so equal statements of all clients and workers meet without a shared table.
+ * Prepared statements. A statement is its text, its declared parameter types, and the state of the
+ * settings under which it was prepared, since literals and names mean what they do then. Its name on
+ * servers is a keyed hash of these, so equal statements of all clients and workers meet without a
+ * shared table.
  */
 #ifndef PGR_WORKER_STATEMENT_H
 #define PGR_WORKER_STATEMENT_H
@@ -25,7 +27,9 @@
 struct pgr_statement {
 	uint32_t refs;
 	uint32_t tail_len;
-	uint64_t tag; /* unnamed ones: what slot.unnamed is compared with; else 0 */
+	uint64_t tag;   /* unnamed ones: what slot.unnamed is compared with; else 0 */
+	uint64_t state; /* of settings (settings.h), or a number that no other statement has */
+	struct pgr_reading *reading; /* what matters in its text; NULL: nothing, or not yet read */
 	struct pgr_hash128 hash;
 	struct pgr_statement *next; /* in its bucket */
 	char name[PGR_STATEMENT_NAME + 1];
@@ -35,12 +39,13 @@ struct pgr_statement {
 /* All named statements of this worker. */
 struct pgr_statements *pgr_statements_new(const struct pgr_hash_key *key, uint32_t self);
 
-/* The statement with this tail; one reference is the caller's. NULL: no memory. */
+/* The statement with this tail and state; one reference is the caller's. NULL: no memory. */
 PGR_MUST struct pgr_statement *pgr_statements_get(
-	struct pgr_statements *all, const char *tail, size_t len);
+	struct pgr_statements *all, const char *tail, size_t len, uint64_t state);
 
-/* The hash of the statement with this tail, whether anybody has it or not. */
-struct pgr_hash128 pgr_statements_hash(const struct pgr_statements *all, const char *tail, size_t len);
+/* The hash of the statement with this tail and state, whether anybody has it or not. */
+struct pgr_hash128 pgr_statements_hash(
+	const struct pgr_statements *all, const char *tail, size_t len, uint64_t state);
 
 /* An unnamed statement: in no table, with a tag of its own. */
 PGR_MUST struct pgr_statement *pgr_statements_unnamed(
@@ -64,6 +69,9 @@ struct pgr_named {
 struct pgr_names;
 
 struct pgr_named *pgr_names_find(struct pgr_names *names, const char *name, size_t len);
+
+/* The name means st from now on; takes over the reference to it. */
+void pgr_named_turn(struct pgr_statements *all, struct pgr_named *named, struct pgr_statement *st);
 
 /* May the client keep one more, with a name of len bytes and a statement of tail_len? */
 bool pgr_names_have_room(const struct pgr_names *names, size_t len, size_t tail_len);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/settings.h"
+
 struct pgr_track_frame {
 	struct pgr_settings *session;
 	struct pgr_settings *local;
@@ -211,6 +213,22 @@ pgr_track_discard(struct pgr_track *t)
 	put(&t->session, pgr_settings_ref(t->startup));
 	put(&t->local, pgr_settings_empty());
 	drop_frames(t, 0);
+}
+
+static const char *
+value_in(const struct pgr_settings *s, const char *name)
+{
+	return pgr_settings_get(s->text, s->len, name);
+}
+
+enum pgr_rc
+pgr_track_spell(
+	struct pgr_track *t, const char *name, const char *value, struct pgr_err *err)
+{
+	bool local = value_in(t->local, name) != NULL;
+	struct pgr_settings **layer = local ? &t->local : &t->session;
+
+	return pgr_settings_with(*layer, name, value, layer, err);
 }
 
 struct pgr_settings *

@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "worker/settings.h"
 
+struct pgr_settings;
 struct pgr_track_frame;
 
 struct pgr_track {
@@ -53,6 +53,13 @@ void pgr_track_rollback(struct pgr_track *t);
 
 /* DISCARD ALL */
 void pgr_track_discard(struct pgr_track *t);
+
+/*
+ * The server's own word for a value that is in force: its spelling, or what a function has made of it.
+ * Savepoints keep theirs; when one comes back, the server's word for it comes too.
+ */
+PGR_MUST enum pgr_rc pgr_track_spell(
+	struct pgr_track *t, const char *name, const char *value, struct pgr_err *err);
 
 /*
  * What is in force now: session with local on top. A new reference, or NULL (no memory, no room).

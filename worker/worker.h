@@ -20,10 +20,14 @@
 #include "shm/segment.h"
 #include "shm/stats.h"
 #include "worker/reply.h"
+#include "worker/track.h"
 
 #define PGR_BUFFER 65536u /* one read; what must be in memory whole and is longer gets its own */
 #define PGR_LISTENERS 16
 
+struct pgr_portal;
+struct pgr_reading;
+struct pgr_readings;
 struct pgr_settings;
 struct pgr_statement;
 struct pgr_statements;
@@ -50,27 +54,6 @@ struct pgr_watch {
 	int fd; /* LISTENER, POKE, VAULT */
 };
 
-/* Why a client keeps its server connection between transactions. */
-#define PGR_PINS(X)                                                                                \
-	X(NONE, "")                                                                                \
-	X(SESSION, "session mode")                                                                 \
-	X(SET, "SET")                                                                              \
-	X(LISTEN, "LISTEN")                                                                        \
-	X(PREPARE, "PREPARE")                                                                      \
-	X(CURSOR, "DECLARE CURSOR WITH HOLD")                                                      \
-	X(LOAD, "LOAD")                                                                            \
-	X(DO, "DO")                                                                                \
-	X(CALL, "CALL")                                                                            \
-	X(TEMP, "temporary object")                                                                \
-	X(UNTRACKED, "prepared statement that is not tracked")
-
-enum pgr_pin {
-#define X(name, text) PGR_PIN_##name##_REASON,
-	PGR_PINS(X)
-#undef X
-};
-const char *pgr_worker_pin_text(enum pgr_pin pin);
-
 /* A pool as this worker knows it. */
 struct pgr_wpool {
 	struct pgr_pool_view view;
@@ -95,9 +78,8 @@ struct pgr_leg {
 	struct pgr_list run;       /* in worker->runnable: has got what it waited for */
 	uint64_t ticket;
 	pgr_usec wait_since;
-	bool fresh;   /* leased, and the settings were not yet compared */
-	bool restore; /* a RESET went to the server's defaults: startup values are to be put back */
-	bool held;    /* a ReadyForQuery is held back until they are */
+	bool fresh; /* leased, and the settings were not yet compared */
+	bool held;  /* a ReadyForQuery is held back until startup values are put back */
 };
 
 #define PGR_CLIENT_STATES(X)                                                                       \
@@ -143,16 +125,23 @@ struct pgr_client {
 	bool stalled;      /* input waits for the server to catch up */
 	uint8_t discard;   /* enum pgr_discard */
 	uint8_t pin;       /* enum pgr_pin */
+	bool pin_stays;    /* until DISCARD ALL: a probe could not see that it has gone */
 	uint8_t minor;     /* protocol 3.x */
 	uint8_t mode;      /* enum pgr_pool_mode at its login, which it keeps */
 	bool tracks;       /* its prepared statements are tracked, likewise */
+	bool strings;      /* where its settings say nothing, standard_conforming_strings is off */
+	bool opaque;       /* likewise, client_encoding is one in which texts cannot be read */
 	pgr_client_id rec;
 	struct pgr_leg leg;
-	struct pgr_settings *startup; /* as asked for at login */
-	struct pgr_settings *settings; /* in force for this session */
+	struct pgr_track track;        /* of its settings; what it asked for at login is track.startup */
+	struct pgr_settings *settings; /* in force now, as far as acknowledged */
+	struct pgr_settings *sure;     /* at the last ReadyForQuery, as the server has them */
 	struct pgr_settings *told;     /* reports are held back: what the client believes; else NULL */
+	struct pgr_settings *restore;  /* RESET took these startup values away; NULL: none */
 	struct pgr_names *names;       /* prepared statements by the client's names */
 	struct pgr_statement *unnamed;
+	struct pgr_reading *bound;     /* of the unnamed portal */
+	struct pgr_portal *portals;    /* named ones whose statement has a reading */
 	struct pgr_login *login; /* only until READY */
 	pgr_usec since;          /* last change between idle and busy */
 	pgr_usec query_start;    /* 0: none */
@@ -167,16 +156,16 @@ enum pgr_server_use {
 	PGR_SERVER_SETTLING, /* its client left or is done: brought to a clean state, then returned */
 };
 
-/* What the server said since its last ReadyForQuery that decides about pins (back.c). */
+/* What the client's statements did since the last ReadyForQuery (effect.c). */
 struct pgr_cycle {
-	uint8_t sets;      /* SET tags */
-	uint8_t others;    /* tags of anything else */
-	uint8_t explained; /* ParameterStatus that tell what a SET did */
-	uint8_t pin;       /* enum pgr_pin: a tag that pins by itself */
-	bool rows;         /* RowDescription or DataRow for the statement in hand */
-	bool resets;       /* RESET tags */
-	bool discarded;    /* DISCARD ALL */
-	bool deallocated;  /* DEALLOCATE ALL */
+	uint32_t statement; /* completed ones of the Query at the head */
+	uint8_t pin;        /* enum pgr_pin */
+	bool pin_stays;
+	bool touched;     /* settings may be other ones now */
+	bool syntax;      /* an error said that the text is no SQL: nothing of it ran */
+	bool releases;    /* what pinned may have gone */
+	bool discarded;   /* DISCARD ALL */
+	bool deallocated; /* DEALLOCATE ALL */
 };
 
 /* What the home of a TLS connection has for the clients of others (home.c). */
@@ -216,10 +205,14 @@ struct pgr_server {
 	bool settings_failed; /* what we sent ourselves failed: not fit for use */
 	bool refused_block;    /* a transaction was opened in statement mode */
 	char status;           /* of the last ReadyForQuery */
-	uint8_t probe;   /* enum pgr_pin: what must be looked for before the slot is free; 0: nothing */
-	uint8_t probing; /* the same, of the probe that was sent last */
-	bool unread;     /* leased dirty, and not yet read */
+	bool doomed; /* an error since the transaction began: what was set in it goes */
+	bool probe;  /* the client's pin may have ended: to be looked for before the slot is free */
+	bool found;  /* the probe has found something */
+	bool unread; /* leased dirty, and not yet read */
+	uint32_t tuning; /* entries of replies that change settings */
+	uint32_t retuning; /* those that change how texts are read */
 	struct pgr_cycle cycle;
+	struct pgr_settings *reports; /* ParameterStatus that were not yet taken into account; NULL: none */
 	uint32_t unnamed_pending; /* Parse of the unnamed statement in this batch, unanswered */
 	pgr_usec deadline;        /* of settling or dialing; 0: none */
 };
@@ -258,6 +251,8 @@ struct pgr_worker {
 	uint32_t free_rec_count;
 	uint32_t next_rec;
 	struct pgr_statements *statements;
+	struct pgr_readings *readings;
+	uint64_t next_state; /* of those that no two statements share */
 	struct pgr_stats_proc *stats;
 	char *buffer;       /* PGR_BUFFER: what is read in one go */
 	char *spare;        /* another, for what is read while that one is in use */

@@ -1,5 +1,5 @@
-"""Session state in transaction mode before SQL is read: startup parameters follow their client, everything else that the
-command tag shows pins it; nothing reaches another client. (F4 F33 B11, as far as tags go)"""
+"""Session state in transaction mode: settings follow their client over server connections, what cannot follow pins it; nothing
+reaches another client. (F4 F33 B11)"""
 import os
 
 import pytest
@@ -231,7 +231,7 @@ def may_load(pg):
 @both_versions
 @pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
 @pytest.mark.parametrize("pin", PINS)
-def test_pinned_until_the_end_then_clean(pg, request, pgroute, pin, extended):
+def test_followed_or_pinned_until_the_end_then_clean(pg, request, pgroute, pin, extended):
     doing, look, clean = PINS[pin]
     if pin == "load":
         request.getfixturevalue("may_load")
@@ -241,7 +241,7 @@ def test_pinned_until_the_end_then_clean(pg, request, pgroute, pin, extended):
     one = pgroute(pg, workers=2, defaults={"pool_size": 2})
     run = (lambda c, sql: c.extended(sql)) if extended else (lambda c, sql: c.query(sql))
     pid = "SELECT pg_backend_pid()"
-    pinned = pin != "set-search-path" or pg.version == "15"  # 18 reports search_path, so it is followed instead
+    pinned = not pin.startswith("set")  # settings are followed instead
     others = [wire.Client(one.port).login() for _ in range(3)]
     with wire.Client(one.port).login() as a:
         for sql in doing:
@@ -269,7 +269,7 @@ def test_pinned_until_the_end_then_clean(pg, request, pgroute, pin, extended):
 
 
 @both_versions
-@pytest.mark.parametrize("pin", ["set", "listen", "prepare", "cursor", "temp-table", "do"])
+@pytest.mark.parametrize("pin", ["listen", "prepare", "cursor", "temp-table", "do"])
 def test_discard_all_ends_the_pin(pg, pgroute, pin):
     doing, look, clean = PINS[pin]
     setup(pg)

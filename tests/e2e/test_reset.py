@@ -62,7 +62,7 @@ def normal(messages):
 def run(port, sequence, pinned, parameters):
     with wire.Client(port).login(**parameters) as client:
         if pinned:
-            client.query("SET work_mem = '88MB'")
+            client.query("LISTEN pinned")
         messages = [normal(trace.exchange(client, step)) for step in sequence]
         client.terminate()
         return messages

@@ -66,12 +66,12 @@ is_nothing(const struct pgr_facts *facts)
 static void
 check_names(const char *text, size_t len, bool standard_strings)
 {
-	struct pgr_names it;
+	struct pgr_name_walk it;
 	struct pgr_name name;
 	uint32_t end = 0;
 
-	pgr_names_init(&it, text, len, standard_strings);
-	while (pgr_names_next(&it, &name)) {
+	pgr_name_walk_init(&it, text, len, standard_strings);
+	while (pgr_name_walk_next(&it, &name)) {
 		FUZZ_CHECK(name.name.start >= end && name.name.end > name.name.start &&
 			name.name.end <= len);
 		FUZZ_CHECK(name.schema.kind == PGR_TOKEN_END || name.schema.end < name.name.end);

@@ -22,14 +22,14 @@ describe(const char *text, char *buf, size_t size)
 {
 	size_t len = strlen(text);
 	char *copy = malloc(len > 0 ? len : 1);
-	struct pgr_names it;
+	struct pgr_name_walk it;
 	struct pgr_name name;
 	struct pgr_out out;
 
 	memcpy(copy, text, len);
 	pgr_out_init(&out, buf, size - 1);
-	pgr_names_init(&it, copy, len, true);
-	while (pgr_names_next(&it, &name)) {
+	pgr_name_walk_init(&it, copy, len, true);
+	while (pgr_name_walk_next(&it, &name)) {
 		pgr_out_text(&out, out.len > 0 ? " " : "");
 		if (name.schema.kind != PGR_TOKEN_END) {
 			put_token(copy, &name.schema, &out);

@@ -1,6 +1,7 @@
 /* worker/track.h: settings through transactions and savepoints, as PostgreSQL keeps them. */
 #include "unit.h"
 
+#include "worker/settings.h"
 #include "worker/track.h"
 
 static struct pgr_track t;
