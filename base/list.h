@@ -46,4 +46,12 @@ pgr_list_remove(struct pgr_list *node)
 	pgr_list_init(node);
 }
 
+/* Everything in `from`, in its order, goes to `list`, which had nothing. */
+static inline void
+pgr_list_take(struct pgr_list *list, struct pgr_list *from)
+{
+	pgr_list_push(from, list);
+	pgr_list_remove(from);
+}
+
 #endif

@@ -25,6 +25,7 @@
 #include "worker/statement.h"
 
 #define WHOLE_MOST (PGR_BUFFER / 2) /* longer errors and notices go on without a look */
+#define UNASKED_MOST 16 /* reads of what nobody asked for; whoever has more to say is not used */
 
 static struct pgr_client *
 client_of(const struct pgr_server *s)
@@ -841,9 +842,16 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 void
 pgr_back_run(struct pgr_worker *w, struct pgr_server *s)
 {
-	while (s->io.readable && (s->leg == NULL || !pgr_stream_blocked(&s->leg->client->io))) {
-		enum pgr_rc rc = read_once(w, s, w->buffer);
+	unsigned left = PGR_TURN_READS;
 
+	while (s->io.readable && (s->leg == NULL || !pgr_stream_blocked(&s->leg->client->io))) {
+		enum pgr_rc rc;
+
+		if (left-- == 0) {
+			pgr_worker_yield(w, &s->watch);
+			return;
+		}
+		rc = read_once(w, s, w->buffer);
 		if (rc == PGR_CLOSED || rc == PGR_FAIL) {
 			lost(w, s, rc);
 			return;
@@ -873,7 +881,9 @@ pgr_back_drain_idle(struct pgr_worker *w, struct pgr_server *s)
 	s->io.readable = true;
 	s->io.hangup = true; /* read until it would block, whatever events are still to come */
 	s->told_fatal = false;
-	while (s->io.readable) {
+	for (unsigned left = UNASKED_MOST; s->io.readable; left--) {
+		if (left == 0)
+			return PGR_CLOSED;
 		rc = read_once(w, s, w->spare); /* the buffer may hold what the client has just sent */
 		if (rc == PGR_CLOSED || rc == PGR_FAIL)
 			return PGR_CLOSED;

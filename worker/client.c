@@ -52,6 +52,7 @@ client_new(struct pgr_worker *w, int fd)
 	}
 	c->watch.kind = PGR_WATCH_CLIENT;
 	c->state = PGR_SESSION_STARTUP;
+	pgr_list_init(&c->watch.more);
 	pgr_stream_init(&c->io, fd);
 	c->leg.client = c;
 	c->leg.fetching = PGR_NO_SLOT;
@@ -338,10 +339,12 @@ closing_event(struct pgr_worker *w, struct pgr_client *c)
 		if (rc == PGR_OK)
 			pgr_stream_shut(&c->io);
 	}
-	while (rc != PGR_CLOSED && c->io.readable)
+	for (unsigned i = 0; i < PGR_TURN_READS && rc != PGR_CLOSED && c->io.readable; i++)
 		rc = pgr_stream_read(&c->io, w->buffer, PGR_BUFFER, &n);
 	if (rc == PGR_CLOSED)
 		pgr_client_drop(w, c);
+	else if (c->io.readable)
+		pgr_worker_yield(w, &c->watch);
 }
 
 void
@@ -515,6 +518,7 @@ pgr_client_bury(struct pgr_worker *w)
 		struct pgr_client *c = PGR_LIST_ENTRY(w->dead.next, struct pgr_client, all);
 
 		pgr_list_remove(&c->all);
+		pgr_list_remove(&c->watch.more);
 		client_free(w, c);
 	}
 }

@@ -1193,12 +1193,18 @@ turn(struct pgr_worker *w, struct pgr_client *c)
 void
 pgr_front_resume(struct pgr_worker *w, struct pgr_client *c)
 {
+	unsigned left = PGR_TURN_READS;
 	struct pgr_server *s;
 
 	c->stalled = false;
-	while (turn(w, c) && (c->in_len > 0 || c->io.readable))
+	while (turn(w, c) && (c->in_len > 0 || c->io.readable)) {
 		if (c->in_len > 0 && c->in_need > c->in_len && !c->io.readable)
 			break;
+		if (--left == 0) {
+			pgr_worker_yield(w, &c->watch);
+			return;
+		}
+	}
 	/* what was sent needs no answer (late COPY data, nothing at all): nobody else would end the lease */
 	s = c->state == PGR_SESSION_READY && !c->stalled ? c->leg.server : NULL;
 	if (s != NULL && s->replies.count == 0)

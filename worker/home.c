@@ -19,6 +19,7 @@
 #include "worker/home.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -71,15 +72,19 @@ pgr_home_begin(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
 	return PGR_OK;
 }
 
-/* What a lessee has sent. */
+/* What a lessee has sent, by at most that many reads. */
 static void
-pass_to_server(struct pgr_worker *w, struct pgr_server *s)
+pass_to_server(struct pgr_worker *w, struct pgr_server *s, unsigned most)
 {
 	struct pgr_stream *pair = &s->home.pair;
 	enum pgr_rc rc = PGR_OK;
 	size_t n;
 
 	while (rc == PGR_OK && pair->readable && !pgr_stream_blocked(&s->io)) {
+		if (most-- == 0) {
+			pgr_worker_yield(w, &s->watch);
+			return;
+		}
 		rc = pgr_stream_read(pair, w->spare, PGR_BUFFER, &n);
 		if (rc == PGR_OK)
 			rc = pgr_stream_write(&s->io, w->spare, n);
@@ -91,10 +96,15 @@ static void
 pass_to_lessee(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_stream *pair = &s->home.pair;
+	unsigned left = PGR_TURN_READS;
 	enum pgr_rc rc = PGR_OK;
 	size_t n;
 
 	while (rc == PGR_OK && s->io.readable && !pgr_stream_blocked(pair)) {
+		if (left-- == 0) {
+			pgr_worker_yield(w, &s->watch);
+			return;
+		}
 		rc = pgr_stream_read(&s->io, w->spare, PGR_BUFFER, &n);
 		if (rc != PGR_OK)
 			break;
@@ -114,7 +124,7 @@ empty_pair(struct pgr_worker *w, struct pgr_server *s)
 	char byte;
 
 	s->home.pair.readable = true;
-	pass_to_server(w, s);
+	pass_to_server(w, s, UINT_MAX);
 	if (s->home.pair.readable || pgr_stream_blocked(&s->home.pair) || s->home.ended)
 		return false;
 	return recv(s->home.lent, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
@@ -187,7 +197,7 @@ pgr_home_run(struct pgr_worker *w, struct pgr_server *s)
 
 	(void)pgr_stream_drain(&s->io);
 	(void)pgr_stream_drain(&s->home.pair);
-	pass_to_server(w, s);
+	pass_to_server(w, s, PGR_TURN_READS);
 	if (pgr_word_state(word) == PGR_SLOT_LEASED && pgr_word_owner(word) != w->self)
 		pass_to_lessee(w, s);
 	else if (pgr_word_leasable(word) && s->io.readable)

@@ -26,6 +26,7 @@ pgr_server_get(struct pgr_worker *w, pgr_slot_id slot, struct pgr_wpool *pool)
 			return NULL;
 		s->watch.kind = PGR_WATCH_SERVER;
 		s->slot = slot;
+		pgr_list_init(&s->watch.more);
 		pgr_stream_init(&s->io, -1);
 		pgr_stream_init(&s->home.pair, -1);
 		pgr_replies_init(&s->replies);
@@ -92,6 +93,7 @@ pgr_server_forget(struct pgr_worker *w, struct pgr_server *s)
 	if (s->registered)
 		pgr_loop_remove(&w->loop, s->io.fd);
 	s->registered = false;
+	pgr_list_remove(&s->watch.more);
 	if (s->io.fd >= 0)
 		close(s->io.fd);
 	pgr_stream_fini(&s->io);

@@ -191,6 +191,23 @@ run_legs(struct pgr_worker *w)
 	}
 }
 
+/* As if an event had told that it has more to read, or might have. */
+static void
+go_on(struct pgr_worker *w, struct pgr_watch *watch)
+{
+	struct pgr_client *c = (struct pgr_client *)(void *)watch;
+	struct pgr_server *s = (struct pgr_server *)(void *)watch;
+
+	pgr_list_remove(&watch->more);
+	if (watch->kind == PGR_WATCH_SERVER)
+		pgr_server_event(w, s, s->io.readable ? PGR_EV_READ : 0);
+	else if (c->state == PGR_SESSION_READY)
+		pgr_front_resume(w, c);
+	else
+		pgr_client_event(w, c, 0);
+	run_legs(w);
+}
+
 static void
 tick(struct pgr_worker *w)
 {
@@ -224,7 +241,7 @@ busy(const struct pgr_worker *w)
 static int
 timeout_ms(const struct pgr_worker *w)
 {
-	if (!pgr_list_empty(&w->runnable))
+	if (!pgr_list_empty(&w->runnable) || !pgr_list_empty(&w->yielded))
 		return 0;
 	if (w->next_tick <= w->now)
 		return 0;
@@ -235,7 +252,11 @@ static void
 turn(struct pgr_worker *w)
 {
 	int n = pgr_loop_wait(&w->loop, timeout_ms(w));
+	struct pgr_list yielded;
 
+	pgr_list_init(&yielded);
+	if (!pgr_list_empty(&w->yielded))
+		pgr_list_take(&yielded, &w->yielded);
 	w->now = pgr_clock_now();
 	atomic_store_explicit(
 		&pgr_shm_proc(w->shm, w->self)->beat, w->now, memory_order_relaxed);
@@ -245,6 +266,8 @@ turn(struct pgr_worker *w)
 		if (!pgr_list_empty(&w->runnable))
 			run_legs(w);
 	}
+	while (!pgr_list_empty(&yielded))
+		go_on(w, PGR_LIST_ENTRY(yielded.next, struct pgr_watch, more));
 	if (w->now >= w->next_tick) {
 		w->next_tick = w->now + (busy(w) ? TICK : IDLE_TICK);
 		tick(w);
@@ -288,6 +311,7 @@ worker_new(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t co
 	pgr_list_init(&w->clients);
 	pgr_list_init(&w->dead);
 	pgr_list_init(&w->runnable);
+	pgr_list_init(&w->yielded);
 	pgr_list_init(&w->cancels);
 	pgr_list_init(&w->dead_cancels);
 	PGR_ASSERT(pgr_loop_open(&w->loop, &err) == PGR_OK);

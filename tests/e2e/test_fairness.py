@@ -1,14 +1,18 @@
-"""Who is served next, and how clients spread over workers. (B26-B28, balance of DESIGN 1)"""
+"""Who is served next, and how clients spread over workers. (B26-B28 B67, balance of DESIGN 1)"""
 import collections
+import contextlib
 import queue
+import signal
+import ssl
 
 import pytest
 
 from harness import fakeserver as fs
-from harness import proc, scale, wire
+from harness import pgroute as harness
+from harness import proc, scale, tls, wire
 from harness.marks import both_versions
 from harness.scale import amount
-from harness.wire import query
+from harness.wire import copy_data, query
 
 
 class Stage:
@@ -160,3 +164,111 @@ def test_descriptors_of_many_clients(pg, pgroute):
         assert client.ready().value() == str(n)
     for client in clients:
         client.close()
+
+
+MUCH = 1 << 20  # more than a worker reads of one peer in a turn
+WARM = 64       # times as much beforehand: then the kernel's buffers hold it in one piece
+
+
+@pytest.fixture(params=["clear", "tls"])
+def login(request):
+    """login(one): a client; with it pgroute and fake servers are in clear or speak TLS."""
+    if request.param == "clear":
+        yield lambda one: wire.Client(one.port).login()
+        return
+    authority = tls.Authority()
+    harness.secure = authority.make("both", "localhost", "DNS:localhost", owner=proc.unprivileged())
+    yield lambda one: wire.Client.over(tls.connect(one.port, tls.client_context())).login()
+    harness.secure = None
+    authority.close()
+
+
+def server_tls():
+    if harness.secure is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*map(str, harness.secure))
+    return context
+
+
+def stop(one):
+    worker = one.pid("worker")
+    one.kill(worker, signal.SIGSTOP)
+    proc.wait_for(lambda: proc.state(worker) == "T", "the worker to be stopped")
+    return worker
+
+
+def sent(port, to, data, send):
+    """send(data), and all of it lies before the worker."""
+    send(data)
+    proc.wait_for(lambda: proc.in_flight(port, to) >= len(data), "it to be there")
+
+
+def test_b67_much_of_one_client_does_not_come_before_a_little_of_another(fake, pgroute, login):
+    """B67: when the worker looks, much input of one client is there already, and behind it a query, and then another client's query.
+    Of the one server the other has the first use."""
+    arrivals = queue.SimpleQueue()
+
+    def script(conn):
+        for got in conn.messages():
+            arrivals.put(wire.strings(got.body)[0])
+            conn.send(fs.one_row("done"))
+
+    one = pgroute(fake(script, tls=server_tls()), workers=1, auth={"type": "trust"}, defaults={"pool_size": 1})
+    late = copy_data(b"x" * (MUCH // 16)) * 16  # outside of a COPY it goes nowhere
+    with login(one) as greedy, login(one) as small:
+        for _ in range(WARM):
+            greedy.send(late)
+        assert greedy.query("warm").value() == "done"
+        worker = stop(one)
+        try:
+            for client, data in (greedy, late + query("greedy")), (small, query("small")):
+                sent(client.socket.getsockname()[1], one.port, data, client.send)
+        finally:
+            one.kill(worker, signal.SIGCONT)
+        assert small.ready().value() == greedy.ready().value() == "done"
+    assert [arrivals.get() for _ in range(3)] == ["warm", "small", "greedy"]
+
+
+def test_b67_much_of_one_server_does_not_come_before_a_little_of_another(fake, pgroute, login):
+    """B67: when the worker looks, a long answer is there already, and then a short one of another server. Who waits for a server
+    gets that of the short one."""
+    arrivals, answers, row = queue.SimpleQueue(), {}, fs.data_row("x" * (MUCH // 16))
+
+    def script(conn):
+        for got in conn.messages():
+            answers.setdefault(wire.strings(got.body)[0], queue.SimpleQueue())
+            arrivals.put((conn, wire.strings(got.body)[0]))
+            conn.send(answers[wire.strings(got.body)[0]].get(timeout=proc.PATIENCE))
+
+    def arrival(text):
+        conn, got = arrivals.get(timeout=proc.PATIENCE)
+        assert got == text
+        return conn
+
+    server = fake(script, tls=server_tls())
+    one = pgroute(server, workers=1, auth={"type": "trust"}, defaults={"pool_size": 2})
+    with contextlib.ExitStack() as stack:
+        greedy, small, waiting = (stack.enter_context(login(one)) for _ in range(3))
+        greedy.send(query("warm"))
+        long = arrival("warm")
+        answers["warm"].put(fs.row_description("v") + row * 16 * WARM + fs.complete("SELECT") + fs.ready("T"))
+        assert greedy.ready().status == "T"
+        greedy.send(query("much"))
+        assert arrival("much") is long
+        small.send(query("little"))
+        short = arrival("little")
+        waiting.send(query("next"))
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "it to wait")
+        group = stack.enter_context(proc.Threads())
+        worker = stop(one)
+        try:
+            for conn, text, data in ((long, "much", fs.row_description("v") + row * 16 + fs.complete("SELECT") + fs.ready()),
+                                     (short, "little", fs.one_row("done"))):
+                sent(server.port, conn.socket.getpeername()[1], data, answers[text].put)
+            group.start(greedy.ready)
+        finally:
+            one.kill(worker, signal.SIGCONT)
+        assert arrival("next") is short
+        answers["next"].put(fs.one_row("done"))
+        assert small.ready().value() == waiting.ready().value() == "done"

@@ -1,8 +1,4 @@
-"""The tests of pool, cancels, prepared statements and COPY once more, with TLS to PostgreSQL 15 and to drivers.
-
-Missing: B67, the long COPY beside others. What a worker reads of one peer in one turn is not bounded; in clear the peer's socket
-bounds it, under TLS the others are served too seldom.
-"""
+"""The tests of pool, cancels, prepared statements and COPY once more, with TLS to PostgreSQL 15 and to drivers."""
 import pytest
 
 import test_cancel
@@ -16,7 +12,7 @@ from harness.postgres import Postgres
 # Each test is taken over under its module's name, so that none hides another
 for module in (test_cancel, test_copy, test_pool, test_prepared):
     for name, thing in vars(module).items():
-        if name.startswith("test_") and not name.startswith("test_b67_") and callable(thing):
+        if name.startswith("test_") and callable(thing):
             globals()[f"{name}__{module.__name__}"] = thing
         elif hasattr(thing, "_fixture_function") or hasattr(thing, "_pytestfixturefunction"):
             globals()[name] = thing
