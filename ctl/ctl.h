@@ -15,7 +15,7 @@ enum pgr_ctl_exit {
 	PGR_CTL_DONE = 0,
 	PGR_CTL_FAILED = 1,
 	PGR_CTL_USAGE = 2,
-	PGR_CTL_NOT_RUNNING = 3, /* of status */
+	PGR_CTL_NOT_RUNNING = 3,
 };
 
 enum pgr_ctl_format {

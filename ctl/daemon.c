@@ -14,24 +14,24 @@
 
 /* With what is wrong with the file, when that is why we looked elsewhere for the socket. */
 static int
-report_not_running(struct pgr_ctl *ctl, int code)
+report_not_running(struct pgr_ctl *ctl)
 {
 	char why[900] = "";
 
 	if (!ctl->place.loaded && ctl->place.errors.n > 0 && ctl->socket == NULL)
 		pgr_config_error_text(&ctl->place.errors.list[0], why, sizeof(why));
 	if (why[0] != '\0')
-		return pgr_report_error(ctl, code, NULL,
+		return pgr_report_error(ctl, PGR_CTL_NOT_RUNNING, NULL,
 			"%s; pgroute is not running: nothing answers on %s%s", why,
 			ctl->place.control, ctl->place.guessed ? ", the default" : "");
-	return pgr_report_error(ctl, code, "start it with: pgroutectl start",
+	return pgr_report_error(ctl, PGR_CTL_NOT_RUNNING, "start it with: pgroutectl start",
 		"pgroute is not running: nothing answers on %s, the control socket %s %s",
 		ctl->place.control, ctl->socket == NULL ? "of" : "given instead of that of",
 		ctl->file);
 }
 
 int
-pgr_daemon_open(struct pgr_ctl *ctl, int closed, int *ret_code)
+pgr_daemon_open(struct pgr_ctl *ctl, int *ret_code)
 {
 	struct pgr_err err = {0};
 	int fd;
@@ -40,7 +40,7 @@ pgr_daemon_open(struct pgr_ctl *ctl, int closed, int *ret_code)
 	case PGR_OK:
 		return fd;
 	case PGR_CLOSED:
-		*ret_code = report_not_running(ctl, closed);
+		*ret_code = report_not_running(ctl);
 		return -1;
 	case PGR_AGAIN:
 	case PGR_FAIL:
@@ -70,7 +70,7 @@ pgr_daemon_ask(const struct pgr_ctl *ctl, int fd, json_t *request, int seconds)
 json_t *
 pgr_daemon_call(struct pgr_ctl *ctl, json_t *request, int seconds, int *ret_code)
 {
-	int fd = pgr_daemon_open(ctl, PGR_CTL_FAILED, ret_code);
+	int fd = pgr_daemon_open(ctl, ret_code);
 	json_t *answer;
 
 	if (fd < 0) {

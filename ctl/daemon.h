@@ -11,9 +11,9 @@
 
 /*
  * Connects. On failure has reported it, with what may be wrong with the configuration file, and
- * returns -1; *ret_code is then the exit code, `closed` when nothing answers.
+ * returns -1; *ret_code is then the exit code.
  */
-int pgr_daemon_open(struct pgr_ctl *ctl, int closed, int *ret_code);
+int pgr_daemon_open(struct pgr_ctl *ctl, int *ret_code);
 
 /*
  * One request (stolen) on a connection of pgr_daemon_open. NULL: was refused or failed, and has

@@ -60,7 +60,7 @@ map_stats(int fd, struct pgr_err *err)
 static const struct pgr_stats *
 open_stats(struct pgr_ctl *ctl, int *ret_code)
 {
-	int fd = pgr_daemon_open(ctl, PGR_CTL_FAILED, ret_code);
+	int fd = pgr_daemon_open(ctl, ret_code);
 	const struct pgr_stats *stats = NULL;
 	struct pgr_err err = {0};
 	json_t *answer = NULL;

@@ -35,7 +35,7 @@ target_open(struct pgr_ctl *ctl, struct target *target, int *ret_code)
 {
 	json_t *status;
 
-	target->fd = pgr_daemon_open(ctl, PGR_CTL_FAILED, ret_code);
+	target->fd = pgr_daemon_open(ctl, ret_code);
 	if (target->fd < 0)
 		return false;
 	*ret_code = PGR_CTL_FAILED;

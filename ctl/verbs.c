@@ -52,7 +52,7 @@ int
 pgr_verbs_status(struct pgr_ctl *ctl)
 {
 	int rc;
-	int fd = pgr_daemon_open(ctl, PGR_CTL_NOT_RUNNING, &rc);
+	int fd = pgr_daemon_open(ctl, &rc);
 	json_t *status;
 
 	if (fd < 0)

@@ -1,4 +1,5 @@
 """pgroutectl: start, stop, restart, reload, status, check; exit codes and one-line errors."""
+import json
 import os
 import signal
 import subprocess
@@ -93,6 +94,17 @@ def test_stop_waits_for_transactions_and_fast_does_not(daemon):
         assert [wire.error_fields(m.body)["C"] for m in client.expect_closed() if m.type == "E"] == ["57P01"]
 
 
+def test_what_fails_has_exit_code_1(pg, pgroute):
+    one = pgroute(pg)
+    for arguments in (["start"], ["show", "nothing"], ["check", "/nothing"]):
+        done = one.ctl_run(*arguments)
+        assert one_line(done) and done.returncode == 1, arguments
+    one.change(max_clientz=3)
+    for verb in ("reload", "check", "restart"):
+        assert one.ctl_run(verb).returncode == 1, verb
+    assert one.ctl("status")
+
+
 def test_start_with_a_bad_file_says_where(daemon):
     one = daemon()
     one.change(max_clientz=3)
@@ -176,8 +188,9 @@ def test_password_from_the_environment_and_from_a_file(pg, pgroute, monkeypatch)
 
 def test_unknown_verbs_and_missing_arguments(pg, pgroute):
     one = pgroute(pg, wait=False)
-    for arguments in (["frobnicate"], ["show"], ["stats", "--format", "xml"], ["stop", "--slowly"]):
-        one_line(one.ctl_run(*arguments))
+    for arguments in (["frobnicate"], [], ["show"], ["stats", "--format", "xml"], ["stop", "--slowly"], ["restart", "now"]):
+        done = one.ctl_run(*arguments)
+        assert one_line(done) and done.returncode == 2, arguments
     for arguments in (["--help"], ["--version"]):
         done = one.ctl_run(*arguments)
         assert done.returncode == 0 and done.stdout and not done.stderr
@@ -186,8 +199,10 @@ def test_unknown_verbs_and_missing_arguments(pg, pgroute):
 def test_verbs_without_a_daemon_say_what_to_do(pg, pgroute):
     one = pgroute(pg, wait=False)
     for arguments in (["stats"], ["show", "pools"], ["reload"], ["stop"], ["status"]):
-        line = one_line(one.ctl_run(*arguments))
-        assert "control.sock" in line or "not running" in line
+        for form in ([], ["--json"]):
+            done = one.ctl_run(*arguments, *form)
+            assert done.returncode == 3 and str(one.folder / "control.sock") in one_line(done), arguments
+            assert not form or json.loads(done.stdout)["ok"] is False
 
 
 def test_titles_tell_the_roles(pg, pgroute):
