@@ -512,6 +512,23 @@ pgr_lease_on_poke(struct pgr_worker *w)
 	}
 }
 
+/* Does max_db_connections keep places of this pool from being dialed? */
+static bool
+barred(const struct pgr_worker *w, struct pgr_pool *pool)
+{
+	uint64_t size = atomic_load(&pool->set.pool_size);
+	uint32_t places = PGR_MIN(atomic_load(&pool->places), (uint32_t)PGR_PLACES_MAX);
+	pgr_slot_id slot;
+	uint64_t open = 0;
+
+	if (atomic_load(&pool->set.max_db_connections) == 0)
+		return false;
+	for (uint32_t p = 0; p < places; p++)
+		open += pgr_word_state(atomic_load(&pgr_pool_slot(w->shm, pool, p, &slot)->word)) !=
+			PGR_SLOT_BARRED;
+	return open < size;
+}
+
 static void
 time_out_waiters(struct pgr_worker *w, struct pgr_wpool *pool)
 {
@@ -522,8 +539,12 @@ time_out_waiters(struct pgr_worker *w, struct pgr_wpool *pool)
 	while (limit != 0 && (leg = oldest_waiter(pool)) != NULL && w->now - leg->wait_since >= limit) {
 		pgr_err_set(&err, "57014", "no server connection became free within queue_timeout (%llu ms)",
 			(unsigned long long)(limit / PGR_USEC_PER_MSEC));
-		pgr_err_hint(&err, "All pool_size server connections of database \"%s\", user \"%s\" are in "
-			"use.", pool->view.pool->database, pool->view.pool->user);
+		if (barred(w, pool->view.pool))
+			pgr_err_hint(&err, "All max_db_connections server connections of database \"%s\" are in "
+				"use.", pool->view.pool->database);
+		else
+			pgr_err_hint(&err, "All pool_size server connections of database \"%s\", user \"%s\" "
+				"are in use.", pool->view.pool->database, pool->view.pool->user);
 		pgr_lease_give_up(w, leg);
 		pgr_client_no_server(w, leg->client, &err);
 	}

@@ -578,6 +578,16 @@ def test_b28_b131_no_user_starves_under_max_db_connections(pg, pgroute):
         assert client.query("SELECT 1").value() == "1"
 
 
+def test_a_wait_for_max_db_connections_that_is_in_vain_says_so(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 3, "max_db_connections": 1, "queue_timeout": "500ms"})
+    with wire.Client(one.port).login() as hog, wire.Client(one.port).login() as client:
+        hog.query("BEGIN")
+        for fields in (client.query("SELECT 1").errors[0], told(one.port, "scram")):
+            assert fields["C"] == "57014" and "max_db_connections" in fields["H"] and "pool_size" not in fields["H"]
+        hog.query("COMMIT")
+        assert client.query("SELECT 1").value() == "1"
+
+
 def test_reserve_pool_opens_after_its_timeout(pg, pgroute):
     one = pgroute(pg, defaults={"pool_size": 1, "reserve_pool_size": 1, "reserve_pool_timeout": "500ms"})
     with wire.Client(one.port).login() as hog, pg.counting("app") as backends:
@@ -598,7 +608,7 @@ def test_queue_timeout_says_which_limit(pg, pgroute):
     with wire.Client(one.port).login() as hog, wire.Client(one.port).login() as client:
         hog.query("BEGIN")
         fields = client.query("SELECT 1").errors[0]
-        assert fields["C"] == "57014" and "queue_timeout" in fields["M"]
+        assert fields["C"] == "57014" and "queue_timeout" in fields["M"] and "pool_size" in fields["H"]
         assert hog.query("SELECT 'kept'").value() == "kept"
         hog.query("COMMIT")
         assert client.query("SELECT 1").value() == "1"
@@ -658,7 +668,7 @@ def test_timeouts_of_transactions(pg, pgroute, key, sqlstate, last):
             client.send(query(last))
             seen = client.recv_until("ZE")
         seen = seen or client.expect_closed()
-        assert [wire.error_fields(m.body)["C"] for m in seen if m.type == "E"] == [sqlstate]
+        assert [(f["C"], key in f["M"]) for f in (wire.error_fields(m.body) for m in seen if m.type == "E")] == [(sqlstate, True)]
         assert other.query("SELECT 'the connection is free'").value() == "the connection is free"
 
 
@@ -666,7 +676,7 @@ def test_idle_clients_are_told_and_closed(pg, pgroute):
     one = pgroute(pg, defaults={"client_idle_timeout": "1s"})
     with wire.Client(one.port).login() as client:
         seen = client.expect_closed()
-        assert [wire.error_fields(m.body)["C"] for m in seen if m.type == "E"] == ["57P05"]
+        assert [(f["C"], "client_idle_timeout" in f["M"]) for f in (wire.error_fields(m.body) for m in seen if m.type == "E")] == [("57P05", True)]
 
 
 def test_connect_timeout_of_a_silent_server(fake, pgroute):
