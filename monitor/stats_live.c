@@ -346,6 +346,7 @@ server_row(struct pgr_shm *shm, const struct pgr_pool *pool, pgr_slot_id id, pgr
 	pgr_stats_rows_text(row, "type", "S");
 	pgr_stats_rows_name(row, "user", pool->server_user, sizeof(pool->server_user));
 	pgr_stats_rows_name(row, "database", pool->database, sizeof(pool->database));
+	pgr_stats_rows_text(row, "replication", "none");
 	pgr_stats_rows_text(row, "state", state == NULL ? "" : state);
 	pgr_stats_rows_name(row, "addr", host->name, sizeof(host->name));
 	pgr_stats_rows_number(row, "port", host->port);
@@ -446,6 +447,7 @@ client_row(struct pgr_shm *shm, const struct pgr_client_rec *rec, uint32_t state
 	pgr_stats_rows_text(row, "type", "C");
 	pgr_stats_rows_name(row, "user", rec->user, sizeof(rec->user));
 	pgr_stats_rows_name(row, "database", pool->database, sizeof(pool->database));
+	pgr_stats_rows_text(row, "replication", "none");
 	pgr_stats_rows_text(row, "state", NAME_OF(client_states, state));
 	put_address(row, rec->addr);
 	pgr_stats_rows_number(row, "port", rec->port);

@@ -34,12 +34,11 @@ def settled(one, database="app"):
 
 
 @contextlib.contextmanager
-def stopped(one):
-    pids = one.pids("worker") + one.pids("monitor")
+def stopped(one, pids):
     try:
         for pid in pids:
             one.kill(pid, signal.SIGSTOP)
-        proc.wait_for(lambda: all(proc.state(pid) == "T" for pid in pids), "the workers to be stopped")
+        proc.wait_for(lambda: all(proc.state(pid) == "T" for pid in pids), "them to be stopped")
         yield
     finally:
         for pid in pids:
@@ -201,6 +200,35 @@ def test_show_as_table_and_json(pg, pgroute, what):
             assert column in table
 
 
+SOCKET = ("type user database replication state addr port local_addr local_port connect_time request_time wait wait_us close_needed "
+          "ptr link remote_pid tls application_name prepared_statements id").split()
+STATS = [name.format(kind) for kind, received in (("total", "received"), ("avg", "recv"))
+         for name in ("{}_xact_count", "{}_query_count", "{}_" + received, "{}_sent", "{}_xact_time", "{}_query_time", "{}_wait_time",
+                      "{}_client_parse_count", "{}_server_parse_count", "{}_bind_count")]
+PGBOUNCERS = {
+    "pools": ("database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled "
+              "sv_idle sv_used sv_tested sv_login maxwait maxwait_us pool_mode load_balance_hosts").split(),
+    "servers": SOCKET, "clients": SOCKET, "stats": ["database", *STATS],
+    "databases": ("name host port database force_user pool_size min_pool_size reserve_pool_size server_lifetime pool_mode "
+                  "load_balance_hosts max_connections current_connections max_client_connections current_client_connections paused "
+                  "disabled").split(),
+}
+
+
+def test_o8_the_first_columns_are_pgbouncers(pg, pgroute):
+    """In its order, so that what reads them by place works too; the dumper has a choice of them, in this order."""
+    one = pgroute(pg)
+    with wire.Client(one.port).login() as client:
+        client.query("SELECT 1")
+        for what, columns in PGBOUNCERS.items():
+            table = one.ctl("show", what).splitlines()[0].split()
+            assert table[:len(columns)] == list(one.show(what)[0])[:len(columns)] == columns, what
+        dump = json.loads(one.ctl("stats", "--format", "json"))
+        for what, rows in (("pools", dump["pools"]), ("stats", dump["databases"])):
+            known = [name for name in rows[0] if name in PGBOUNCERS[what]]
+            assert known == [name for name in PGBOUNCERS[what] if name in known] and len(known) > 7, what
+
+
 def test_show_of_nothing_known_is_a_one_line_error(pg, pgroute):
     one = pgroute(pg)
     done = one.ctl_run("show", "poools")
@@ -282,6 +310,15 @@ def test_health_and_readiness(pg, pgroute):
     assert one.get("/nothing")[0] == 404
 
 
+def test_health_fails_while_no_worker_turns_its_loop(pg, pgroute):
+    """Nor is it ready then. (The master is stopped too, which would replace them.)"""
+    one = pgroute(pg, workers=2, watchdog_timeout="1s")
+    with stopped(one, one.pids("worker") + one.pids("master")):
+        proc.wait_for(lambda: (one.get("/healthz")[0], one.get("/readyz")[0]) == (503, 503), "both to fail")
+        assert one.get("/metrics")[0] == 200
+    proc.wait_for(lambda: (one.get("/healthz")[0], one.get("/readyz")[0]) == (200, 200), "both to be good again")
+
+
 def test_steady_use_wakes_nobody_else(pg, pgroute):
     """1,500 queries of one client wake neither the monitor, which watches its server connection, nor the worker that had it
     before; each has its ticks."""
@@ -330,14 +367,14 @@ def test_dumper_works_while_every_worker_is_stopped(pg, pgroute):
         for _ in range(5):
             client.query("SELECT 1")
         before = settled(one)
-        with stopped(one):
+        with stopped(one, one.pids("worker") + one.pids("monitor")):
             for form in ("text", "json", "prometheus"):
                 assert one.ctl("stats", "--format", form)
             assert totals(one) == before
             for what in ("pools", "clients", "servers", "config"):
                 assert one.show(what)
             assert one.ctl("status")
-            assert one.get("/metrics")[0] == 200 and one.get("/healthz")[0] in (200, 503)
+            assert one.get("/metrics")[0] == one.get("/healthz")[0] == 200  # not yet longer than watchdog_timeout
         assert client.query("SELECT 'goes on'").value() == "goes on"
 
 
