@@ -31,17 +31,16 @@ pgr_sock_options(int fd, const struct pgr_keepalive *keepalive)
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (keepalive == NULL)
 		return;
+	/* also what is off: a listener had it on before a reload, and what it accepts inherits that */
+	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive->idle != 0);
 	if (keepalive->idle != 0) {
-		set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 		set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE,
 			(int)PGR_MAX(keepalive->idle / PGR_USEC_PER_SEC, 1));
 		set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL,
 			(int)PGR_MAX(keepalive->interval / PGR_USEC_PER_SEC, 1));
 		set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)keepalive->count);
 	}
-	if (keepalive->user_timeout != 0)
-		set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-			(int)(keepalive->user_timeout / PGR_USEC_PER_MSEC));
+	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)(keepalive->user_timeout / PGR_USEC_PER_MSEC));
 }
 
 void

@@ -1,5 +1,6 @@
 """Reload: parse, validate, diff, publish; what did not change is not touched. (B53 B54 B55 O5)"""
 import signal
+import socket
 import threading
 
 import psycopg
@@ -24,7 +25,7 @@ def queries(one):
 
 @both_versions
 def test_b53_reload_without_a_change_touches_nothing(pg, pgroute):
-    """B53: same backends, same processes, no error, counters that never go back. (30 times.)"""
+    """B53: same backends, same processes, no error, counters that never go back."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 4})
     open_one = wire.Client(one.port).login()
     open_one.query("BEGIN")
@@ -33,11 +34,12 @@ def test_b53_reload_without_a_change_touches_nothing(pg, pgroute):
         crowd.go_on(3)
         pg.wait_backends(4, "app")
         pids, family, last = pg.pids("app"), one.family(), queries(one)
-        for n in range(30):
+        for n in range(100):
             one.reload() if n % 3 else one.process.send_signal(signal.SIGHUP)
-            now = queries(one)
-            assert now >= last
-            last = now
+            if n % 10 == 0:
+                now = queries(one)
+                assert now >= last
+                last = now
         crowd.go_on(3)
         assert pg.pids("app") == pids and one.family() == family
     assert open_one.query("SELECT pg_backend_pid()").value() == mine
@@ -172,6 +174,38 @@ def test_reload_changes_limits_and_timeouts(pg, pgroute):
         one.reload()
         with wire.Client(one.port).login() as second:
             assert second.query("SELECT pg_sleep(1), 'no limit'").rows == [("", "no limit")]
+
+
+def probing(sock):
+    """How the kernel watches over a connection: keepalive, its idle time, interval and count, milliseconds of TCP_USER_TIMEOUT."""
+    on = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT) if on else ()
+    return on, *(sock.getsockopt(socket.IPPROTO_TCP, option) for option in (*options, socket.TCP_USER_TIMEOUT))
+
+
+def test_b36_tcp_keepalive_and_user_timeout_of_both_sides(pg, pgroute):
+    """B36: the connections that are made after a reload have what it says, also that there is none. (Nothing is cut off here.)"""
+    one = pgroute(pg, workers=1, defaults={"pool_mode": "session"})
+
+    def new_connection():
+        with wire.Client(one.port).login() as client:
+            ours = int(client.query("SELECT client_port FROM pg_stat_activity WHERE pid = pg_backend_pid()").value())
+            seen = []
+            for inode in (proc.inode_of(one.port, client.socket.getsockname()[1]), proc.inode_of(ours, pg.port)):
+                with proc.socket_of(one.pid("worker"), inode) as sock:
+                    seen.append(probing(sock))
+            pg.terminate(pg.pids("app"))
+        pg.wait_backends(0)
+        assert seen[0] == seen[1]
+        return seen[0]
+
+    assert new_connection() == (1, 60, 10, 3, 30_000)
+    one.change(tcp_keepalive={"idle": "61s", "interval": "11s", "count": 4}, tcp_user_timeout="1500ms")
+    one.reload()
+    assert new_connection() == (1, 61, 11, 4, 1500)
+    one.change(tcp_keepalive={"idle": 0}, tcp_user_timeout=0)
+    one.reload()
+    assert new_connection() == (0, 0)
 
 
 def test_reload_changes_the_mode_of_new_sessions(pg, pgroute):

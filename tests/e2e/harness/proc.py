@@ -2,6 +2,8 @@
 
 Used by postgres.py and pgroute.py. Nothing here sleeps for a guess: waits are on conditions with a generous deadline.
 """
+import contextlib
+import ctypes
 import os
 import pathlib
 import pwd
@@ -14,6 +16,7 @@ import threading
 import time
 
 PATIENCE = 40.0
+SYS_PIDFD_GETFD = 438
 _ports_given = set()
 
 
@@ -163,6 +166,19 @@ def holds(pid, inode):
         return any(os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]" for fd in os.listdir(f"/proc/{pid}/fd"))
     except OSError:
         return False
+
+
+@contextlib.contextmanager
+def socket_of(pid, inode):
+    """A duplicate of that socket of a process."""
+    fd = next(int(fd) for fd in os.listdir(f"/proc/{pid}/fd") if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]")
+    process = os.pidfd_open(pid)
+    libc = ctypes.CDLL(None, use_errno=True)
+    copy = libc.syscall(SYS_PIDFD_GETFD, process, fd, 0)
+    os.close(process)
+    assert copy >= 0, os.strerror(ctypes.get_errno())
+    with socket.socket(fileno=copy) as sock:
+        yield sock
 
 
 class Threads:
