@@ -578,7 +578,7 @@ def test_c14_malformed_startup_packets(pg, pgroute, body):
 
 
 def test_c14_many_and_duplicate_parameters(pg, pgroute):
-    """C14: the last one counts; 5,000 are no problem of anybody else."""
+    """C14: the last one counts; 10,000 are no problem of anybody else."""
     one = pgroute(pg, auth={"type": "trust"})
     workers = one.pids("worker")
     pairs = b"user\0app\0database\0app\0application_name\0first\0application_name\0second\0"
@@ -590,7 +590,7 @@ def test_c14_many_and_duplicate_parameters(pg, pgroute):
         except wire.ServerError as refused:
             assert refused.sqlstate == "08P01"
     with wire.Client(one.port) as client:
-        client.send(wire.startup({"user": "app", "database": "app", **{f"k{n}": "v" for n in range(5000)}}))
+        client.send(wire.startup({"user": "app", "database": "app", **{f"{n:03x}": "" for n in range(10_000)}}))
         assert client.recv().type in "RE"
     still_serves(one, workers)
 
@@ -609,6 +609,31 @@ def test_server_wrong_password_is_told_with_28p01(pg, pgroute):
     one = pgroute(pg, users={"app": {"password": "not the server's"}})
     fields, _ = refusal(one.port, "app", "not the server's")
     assert fields["C"] == "28P01"
+
+
+REFUSALS = {
+    "no-login": ("ALTER ROLE app2 NOLOGIN", "ALTER ROLE app2 LOGIN", "28000"),
+    "expired": ("ALTER ROLE app2 VALID UNTIL '2001-01-01'", "ALTER ROLE app2 VALID UNTIL 'infinity'", "28P01"),
+    "no-right": ("REVOKE CONNECT ON DATABASE app FROM PUBLIC", "GRANT CONNECT ON DATABASE app TO PUBLIC", "42501"),
+    "full": ("ALTER ROLE app2 CONNECTION LIMIT 0", "ALTER ROLE app2 CONNECTION LIMIT -1", "53300"),
+    "no-connections": ("ALTER DATABASE app ALLOW_CONNECTIONS false", "ALTER DATABASE app ALLOW_CONNECTIONS true", "55000"),
+}
+
+
+@both_versions
+@pytest.mark.parametrize("why", REFUSALS)
+def test_why_the_server_refuses_is_told_in_its_own_words(pg, pgroute, why):
+    refuse, allow, sqlstate = REFUSALS[why]
+    one = pgroute(pg)
+    with pg.superuser() as db:
+        db.execute(refuse)
+        try:
+            direct, _ = refusal(pg.port, "app2")
+            through, _ = refusal(one.port, "app2")
+        finally:
+            db.execute(allow)
+    told = [[fields[key] for key in "SVCM"] for fields in (direct, through)]
+    assert told[0] == told[1] and through["C"] == sqlstate
 
 
 def test_c11_no_secret_in_the_log_or_in_show(pg, pgroute):
