@@ -2,9 +2,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
+import psycopg
 import pytest
 
 from harness import proc, wire
@@ -392,6 +394,43 @@ def test_status_tells_the_sockets_that_are_open_not_those_of_the_file(pg, pgrout
     proc.wait_for(lambda: not proc.accepts(one.port), "the listeners to be closed")
     assert one.ctl("status", "--json")["listen"] == []
     client.close()
+
+
+def test_systemd_is_told_of_each_state(pg, pgroute, monkeypatch):
+    """Type=notify: ready once it serves, reloading and ready again, stopping."""
+    one = pgroute(pg, wait=False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(one.folder / "notify"))
+        systemd.settimeout(proc.PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(one.folder / "notify"))
+
+        def told(state):
+            while state not in systemd.recv(4096).decode().splitlines():
+                pass
+
+        one.begin()
+        told("READY=1")
+        assert serves(one)
+        one.process.send_signal(signal.SIGHUP)
+        told("RELOADING=1")
+        told("READY=1")
+        one.term()
+        told("STOPPING=1")
+        assert one.wait() == 0
+
+
+def test_workers_and_addresses(pg, pgroute):
+    """workers: auto is one for each core; listening on IPv6 and on several addresses at once."""
+    one = pgroute(pg, wait=False, workers=len(os.sched_getaffinity(0)))
+    other = proc.free_port()
+    one.change(workers="auto", listen=[f"127.0.0.1:{one.port}", f"[::1]:{other}"])
+    one.config["workers"] = len(os.sched_getaffinity(0))
+    one.start()
+    assert serves(one)
+    assert len(one.show("clients")) == 0
+    with psycopg.connect(**{**one.dsn(), "host": "::1", "port": other}) as db:
+        assert db.execute("SELECT 1").fetchone() == (1,)
+        assert [(row["addr"], row["port"] > 0) for row in one.show("clients")] == [("::1", True)]
 
 
 def test_status_tells_the_sockets_inherited_from_systemd(pg, pgroute):
