@@ -421,13 +421,12 @@ def test_systemd_is_told_of_each_state(pg, pgroute, monkeypatch):
 
 def test_workers_and_addresses(pg, pgroute):
     """workers: auto is one for each core; listening on IPv6 and on several addresses at once."""
-    one = pgroute(pg, wait=False, workers=len(os.sched_getaffinity(0)))
-    other = proc.free_port()
+    one, other = pgroute(pg, wait=False), proc.free_port()
     one.change(workers="auto", listen=[f"127.0.0.1:{one.port}", f"[::1]:{other}"])
-    one.config["workers"] = len(os.sched_getaffinity(0))
+    one.config["workers"] = os.sysconf("SC_NPROCESSORS_ONLN")  # so many are waited for
     one.start()
     assert serves(one)
-    assert len(one.show("clients")) == 0
+    proc.wait_for(lambda: not one.show("clients"), "that client to be gone")
     with psycopg.connect(**{**one.dsn(), "host": "::1", "port": other}) as db:
         assert db.execute("SELECT 1").fetchone() == (1,)
         assert [(row["addr"], row["port"] > 0) for row in one.show("clients")] == [("::1", True)]

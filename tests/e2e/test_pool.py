@@ -784,11 +784,11 @@ def test_idle_clients_stay_while_others_work(pg, pgroute):
 
 
 def test_f32_clients_cut_in_a_result_cost_no_connections(pg, pgroute):
-    """F32: drained or cancelled, not thrown away: at most five more than the pool has."""
+    """F32: 200 of them; drained or cancelled, not thrown away: at most five more than the pool has."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 5})
     seen = set()
     steady = wire.Client(one.port).login()
-    for n in range(100):
+    for n in range(200):
         client = wire.Client(one.port).login()
         client.send(query(f"SELECT repeat('x', 1000) FROM generate_series(1, {200 if n % 2 else 20000})"))
         client.recv()

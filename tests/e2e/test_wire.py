@@ -292,9 +292,9 @@ def test_b12_psycopg_pipeline_with_big_parameters(pg, pgroute):
 
 
 def test_b13_both_sides_send_much_and_nobody_reads_first(pg, pgroute):
-    """B13: the sender stands still with bounded memory, and then everything arrives."""
+    """B13: 100 MB each way; the sender stands still with bounded memory, and then everything arrives."""
     one = pgroute(pg, build=PLAIN)
-    number, size = 64, 1_000_000
+    number, size = 100, 1_000_000
     values = [bytes([65 + n % 26]) * size for n in range(number)]
     with wire.Client(one.port).login() as client:
         before = one.memory("Private_Dirty")
@@ -506,14 +506,23 @@ def test_b23_notices_and_parameters_within_a_query_pass(pg, pgroute):
         assert [wire.strings(m.body) for m in result.messages if m.type == "S"] == [["DateStyle", "German, DMY"]]
 
 
-def test_server_error_without_fields_reaches_the_client(fake, pgroute):
+@pytest.mark.parametrize("body", [b"SERROR\0Mno sqlstate\0\0", b"SERROR\0C22012\0\0", b"C22012\0Mno severity\0\0", b"\0", b"",
+                                  b"SERROR\0C22012\0Mno end", b"SERROR\0C22012\0Mno end of the list\0", b"S", b"SERROR\0C2\0Mx\0\0"],
+                         ids=["sqlstate", "message", "severity", "fields", "body", "end", "end-of-list", "value", "short"])
+def test_c3_server_error_that_lacks_something_reaches_the_client(fake, pgroute, body):
+    """C3: as it is, in a simple query and in a batch; the connection serves on."""
     def script(conn):
         for got in conn.messages():
-            conn.send(wire.message("E", b"SERROR\0Mno sqlstate\0\0") + fs.ready())
+            if got.type in "QS":
+                good = b"good" in got.body or got.body.startswith(b"DISCARD")
+                conn.send(fs.one_row("good") if good else wire.message("E", body) + fs.ready())
 
-    one = pgroute(fake(script))
+    one = pgroute(fake(script), defaults={"pool_size": 1})
     with wire.Client(one.port).login() as client:
-        assert [e.get("M") for e in client.query("x").errors] == ["no sqlstate"]
+        for data in (query("x"), PING + sync()):
+            client.send(data)
+            assert client.recv_until("Z") == [("E", body), ("Z", b"I")]
+            assert client.query("good").value() == "good"
 
 
 @pytest.mark.parametrize("raw", [b"D" + struct.pack("!I", 3), b"D" + struct.pack("!I", 0), b"T" + struct.pack("!I", 0xffffffff),
