@@ -1,6 +1,6 @@
 /*
  * pgroutectl: reads its arguments, finds the daemon, runs one verb. Exit codes: 0 done, 1 failed,
- * 2 wrong arguments, 3 not running (status). Knows the daemon only by its control socket and the
+ * 2 wrong arguments, 3 not running. Knows the daemon only by its control socket and the
  * statistics that this hands out.
  */
 #include <getopt.h>
@@ -79,7 +79,7 @@ print_help(void)
 	printf("\n  -c FILE        configuration, default " PGR_CTL_FILE "\n"
 	       "  --socket PATH  control socket, default as in the configuration\n"
 	       "  --json         for programs\n"
-	       "exit codes: 0 done, 1 failed, 2 wrong arguments, 3 not running (status)\n");
+	       "exit codes: 0 done, 1 failed, 2 wrong arguments, 3 not running\n");
 	return PGR_CTL_DONE;
 }
 
