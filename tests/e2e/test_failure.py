@@ -448,6 +448,16 @@ def test_term_and_int_end_without_clients(pg, pgroute, signal_number):
     pg.wait_backends(0)
 
 
+def test_quit_ends_at_once(pg, pgroute):
+    one = pgroute(pg, shutdown_timeout="600s", shutdown_grace="600s")
+    client = wire.Client(one.port).login()
+    client.query("BEGIN")
+    one.process.send_signal(signal.SIGQUIT)
+    client.expect_closed()
+    assert one.wait() == 0
+    pg.wait_backends(0)
+
+
 def test_b58_term_lets_transactions_end_and_closes_idle_clients(pg, pgroute):
     one = pgroute(pg, shutdown_timeout="60s", defaults={"pool_size": 3})
     idle, busy, running = (wire.Client(one.port).login() for _ in range(3))
