@@ -186,7 +186,7 @@ const struct pgr_key pgr_keys[] = {
 	GLOBAL("admin.stats_users", TEXTS, "[]", "Users who may only look.", CONFIG(stats_users),
 		.flags = PGR_KEY_NULLABLE | PGR_KEY_NAME)
 	GLOBAL("max_clients", INT, "10000", "Client connections of all databases together.",
-		CONFIG(max_clients), .min = 1, .max = MOST_CLIENTS, .flags = PGR_KEY_RESTART)
+		CONFIG(max_clients), .min = 1, .max = MOST_CLIENTS)
 	GLOBAL("client_tls", GROUP, NULL, "TLS towards clients.")
 	GLOBAL("client_tls.mode", WORD, "disable",
 		"`disable`: TLS is declined; `allow`: clients may use it; `require`: they must; "

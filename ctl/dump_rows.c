@@ -240,7 +240,7 @@ whole_row(const struct pgr_stats *stats)
 	json_t *row = json_object();
 
 	put(row, "workers", stats->workers);
-	put(row, "max_clients", stats->max_clients);
+	put(row, "max_clients", pgr_stat_get(&stats->max_clients));
 	put(row, "reloads", pgr_stat_get(&stats->reloads));
 	put(row, "respawns", pgr_stat_get(&stats->respawns));
 	put(row, "started_unix", pgr_stat_get(&stats->started) / PGR_USEC_PER_SEC);

@@ -184,7 +184,6 @@ set_up(struct pgr_master *m, struct pgr_err *err)
 		return PGR_FAIL;
 	if (pgr_shm_create(&m->shm, worker_count(m->pair.config), err) != PGR_OK)
 		return PGR_FAIL;
-	m->shm.stats->max_clients = m->pair.config->max_clients;
 	atomic_store(&m->shm.stats->started, pgr_clock_wall());
 	pgr_listeners_tell(m);
 	pgr_vault_init(&m->vault);

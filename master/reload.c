@@ -61,6 +61,8 @@ publish(struct pgr_master *m, const struct pgr_config_pair *pair, struct pgr_err
 		enum pgr_rc rc = pgr_generation_publish(&m->shm, pair->config, pair->config->size,
 			pair->secrets, pair->secrets->size, err);
 
+		if (rc == PGR_OK)
+			atomic_store(&m->shm.stats->max_clients, pair->config->max_clients);
 		if (rc != PGR_AGAIN)
 			return rc;
 		pgr_children_poke(m);

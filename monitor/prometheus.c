@@ -346,7 +346,8 @@ write_whole(struct pgr_stats_text *out, const struct pgr_stats *stats)
 	write_number(out, "pgroute_respawns", "counter", "processes that were started again",
 		pgr_stat_get(&stats->respawns));
 	write_number(out, "pgroute_workers", "gauge", "worker processes", stats->workers);
-	write_number(out, "pgroute_max_clients", "gauge", "limit on clients", stats->max_clients);
+	write_number(out, "pgroute_max_clients", "gauge", "limit on clients",
+		pgr_stat_get(&stats->max_clients));
 	write_number(out, "pgroute_pools", "gauge", "highest number of pools at one time",
 		atomic_load(&stats->pools_used));
 }

@@ -123,7 +123,7 @@ struct pgr_stats {
 	_Atomic uint64_t reloads;
 	_Atomic uint64_t respawns;
 	_Atomic uint32_t pools_used;
-	uint64_t max_clients;
+	_Atomic uint64_t max_clients;
 	_Atomic uint32_t pid[PGR_PROCS];
 	_Atomic uint64_t beat[PGR_PROCS];
 	struct pgr_stats_directory directory[PGR_POOLS_MAX];

@@ -171,7 +171,8 @@ def test_reload_changes_limits_and_timeouts(pg, pgroute):
         client.send(query("SELECT pg_sleep(600)"))
         assert wire.error_fields(client.recv_until("E")[-1].body)["C"] == "57014"
         one.change(max_clients=10, defaults={"query_timeout": 0})
-        one.reload()
+        assert one.reload().splitlines()[0] == "max_clients: 1 -> 10"
+        assert one.metrics()["pgroute_max_clients"] == one.ctl("status", "--json")["max_clients"] == 10
         with wire.Client(one.port).login() as second:
             assert second.query("SELECT pg_sleep(1), 'no limit'").rows == [("", "no limit")]
 

@@ -72,10 +72,9 @@ END_TEST
 START_TEST(test_config_diff_b55_keys_that_need_a_restart)
 {
 	assert_diff("run_as: a\ncontrol: /a\n",
-		"run_as: b\ncontrol: /b\nsandbox: off\nmax_clients: 1\n",
+		"run_as: b\ncontrol: /b\nsandbox: off\n",
 		"run_as: a -> b (needs a restart)\n"
 		"control: /a -> /b (needs a restart)\n"
-		"max_clients: 10000 -> 1 (needs a restart)\n"
 		"sandbox: true -> false (needs a restart)\n");
 }
 END_TEST
