@@ -85,11 +85,11 @@ def test_b1_every_client_gets_its_own_rows(pg, pgroute):
 
 
 @both_versions
-def test_b26_b27_one_connection_for_sixty_clients(pg, pgroute):
+def test_b26_b27_one_connection_for_a_hundred_clients(pg, pgroute):
     """B26 B27: all of them get on, and nobody is left waiting. (Throughput and waiting times are in scripts/bench.)"""
     one = pgroute(pg, workers=2, defaults={"pool_size": 1})
-    with Crowd(one, 60) as crowd:
-        crowd.go_on(20)
+    with Crowd(one, 100) as crowd:
+        crowd.go_on(12)
     proc.wait_for(lambda: one.pool()["cl_waiting"] == 0 and one.pool()["sv_active"] == 0, "the pool to be at rest")
 
 
@@ -470,16 +470,18 @@ def test_mode_and_size_of_a_user_or_database_override_the_defaults(pg, pgroute):
 # -- limits
 
 def test_b34_max_clients(pg, pgroute):
-    """B34: those inside keep working, cancels still get in, and a place that was left is taken. (The console's reserve comes with it.)"""
-    one = pgroute(pg, workers=2, max_clients=20)
-    inside = [wire.Client(one.port).login() for _ in range(20)]
-    for _ in range(10):
+    """B34: 500 on a limit of 400: those inside keep working, pgroutectl and cancels still get in, and a place that was left is taken.
+    (The console's reserve comes with it.)"""
+    one = pgroute(pg, workers=2, max_clients=400, auth={"type": "trust"})
+    inside = [wire.Client(one.port).login() for _ in range(400)]
+    for _ in range(100):
         fields = told(one.port)
         assert fields["C"] == "53300" and "max_clients" in fields["M"] + fields.get("D", "") + fields.get("H", "")
     for client in inside:
         assert client.query("SELECT 1").value() == "1"
     inside[0].send(query("SELECT pg_sleep(600)"))
     pg.wait_query("pg_sleep")
+    assert one.ctl("status", "--json")["clients"] == 400
     wire.cancel(one.port, inside[0].pid, inside[0].key)
     assert inside[0].ready().sqlstates == ["57014"]
     inside.pop().terminate()
