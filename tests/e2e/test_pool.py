@@ -400,6 +400,23 @@ def test_dbname_renames(pg, pgroute):
         assert client.query("SELECT current_database()").value() == "app2"
 
 
+def test_server_on_a_unix_socket(pg, pgroute):
+    """Queries, cancels, and again after all its backends were killed."""
+    one = pgroute(pg, workers=2, databases={"app": {"servers": [{"host": str(pg.folder), "port": pg.port}]}}, defaults={"pool_size": 2})
+    clients = [wire.Client(one.port).login() for _ in range(6)]
+    for _ in range(2):
+        for client in clients:
+            assert client.query("SELECT inet_server_addr() IS NULL AND current_user = 'app'").value() == "t"
+        clients[0].send(query("SELECT pg_sleep(600)"))
+        pg.wait_query("pg_sleep(600)")
+        wire.cancel(one.port, clients[0].pid, clients[0].key)
+        assert clients[0].ready().sqlstates == ["57014"]
+        assert {row["addr"] for row in one.show("servers")} == {str(pg.folder)}
+        pg.terminate(pg.pids("app"))
+    for client in clients:
+        client.terminate()
+
+
 # -- modes
 
 @both_versions
