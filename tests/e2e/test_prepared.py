@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pathlib
+import subprocess
 
 import asyncpg
 import psycopg
@@ -96,6 +97,25 @@ def test_f2_psycopg2(pg, pgroute):
 
     with pg.counting("app") as backends, Crowd(one, 50, step, connect) as crowd:
         crowd.go_on(10)
+    assert backends.highest <= 2
+
+
+@both_versions
+def test_f2_psql(pg, pgroute):
+    """F2: fifty psql at once, with transactions, and from 16 on with the extended protocol."""
+    one = two(pgroute, pg)
+    script = "SELECT :n;\nBEGIN;\nSELECT :n + 1;\nSAVEPOINT s;\nSELECT 1/0;\nROLLBACK TO s;\nSELECT :n + 2;\nCOMMIT;\n"
+    script += "SELECT $1::int + 3 \\bind :n \\g\n" if pg.version == "18" else "SELECT :n + 3;\n"
+    env = {**os.environ, "PGPASSWORD": "app-secret"}
+
+    def psql(n):
+        done = subprocess.run([pg.binaries.program("psql"), "-XAtq", "-v", f"n={n}", "-h", "127.0.0.1", "-p", str(one.port), "-U", "app",
+                               "app"], input=script, capture_output=True, text=True, env=env, timeout=60)
+        assert done.stdout.split() == [str(n + k) for k in range(4)] and "division by zero" in done.stderr, done
+
+    with pg.counting("app") as backends, proc.Threads() as group:
+        for n in range(50):
+            group.start(psql, n)
     assert backends.highest <= 2
 
 
