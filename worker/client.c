@@ -253,6 +253,19 @@ pgr_client_no_server(struct pgr_worker *w, struct pgr_client *c, const struct pg
 	pgr_front_fail_request(w, c);
 }
 
+/* With log.connections: who has logged in and leaves. */
+static void
+log_end(struct pgr_worker *w, const struct pgr_client *c)
+{
+	const struct pgr_client_rec *rec = pgr_client_rec(w, c);
+
+	if (c->state != PGR_SESSION_READY || !w->config->log_connections || c->leg.pool == NULL)
+		return;
+	pgr_log(PGR_LOG_INFO, "client.end", "user \"%s\", database \"%s\", after %llu s", rec->user,
+		c->leg.pool->view.pool->database,
+		(unsigned long long)((pgr_clock_wall() - rec->connected) / PGR_USEC_PER_SEC));
+}
+
 /* The leg lets go of whatever it has or waits for. */
 static void
 leave_server(struct pgr_worker *w, struct pgr_client *c, bool vanished)
@@ -287,6 +300,7 @@ pgr_client_drop(struct pgr_worker *w, struct pgr_client *c)
 {
 	if (c->state == PGR_SESSION_DEAD)
 		return;
+	log_end(w, c);
 	leave_server(w, c, c->state == PGR_SESSION_READY);
 	leave_pool(w, c);
 	c->state = PGR_SESSION_DEAD;
@@ -302,6 +316,7 @@ pgr_client_finish(struct pgr_worker *w, struct pgr_client *c)
 {
 	if (c->state == PGR_SESSION_CLOSING || c->state == PGR_SESSION_DEAD)
 		return;
+	log_end(w, c);
 	leave_server(w, c, c->state == PGR_SESSION_READY && !c->leaving);
 	atomic_store(&pgr_client_rec(w, c)->counted, 0); /* while it lingers it is nobody's session */
 	c->state = PGR_SESSION_CLOSING;

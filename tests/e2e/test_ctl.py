@@ -344,6 +344,25 @@ def test_log_level_is_that_of_the_last_reload_in_every_process(logging):
     proc.wait_for(lambda: (wire.Client(logging.port).login().terminate(), '"event":"client.login"' in logging.text())[1], "JSON")
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_log_connections_tells_each_login_and_its_end(pg, pgroute, on):
+    """However it ends, and once; a login that failed has no end."""
+    one = pgroute(pg, workers=1, log={"level": "info", "connections": on})
+    for leave in ("terminate", "close", "reset"):
+        getattr(wire.Client(one.port).login(), leave)()
+        proc.wait_for(lambda: not one.show("clients"), "it to be gone")
+    victim = wire.Client(one.port).login()
+    with wire.Client(one.port) as refused, pytest.raises(wire.ServerError):
+        refused.login("app", "wrong")
+    one.process.send_signal(signal.SIGINT)
+    victim.expect_closed()
+    one.wait()
+    events = [line.split("] ")[1].split(", after")[0] for line in one.text().splitlines() if " [worker" in line]
+    who = 'user "app", database "app"'
+    session = [f"client.login: {who}", f"client.end: {who}"] if on else []
+    assert events == session * 3 + session[:1] + [f'client.refused: {who}: password authentication failed for user "app"'] + session[1:]
+
+
 @pytest.mark.parametrize("where, hint", [("missing/pgroute.log", "No such file"), (".", "directory")])
 def test_a_log_that_cannot_be_opened_is_told_at_start_and_by_reload(logging, where, hint):
     bad = str(logging.folder / where)
