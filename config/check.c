@@ -149,46 +149,6 @@ check_user_pools(struct pgr_load *load)
 }
 
 static bool
-has_user(const struct pgr_load *load, const char *name)
-{
-	size_t from = 0, to = load->user_count;
-
-	while (from < to) {
-		size_t mid = from + (to - from) / 2;
-		int order = strcmp(load->users[mid].name, name);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			from = mid + 1;
-		else
-			to = mid;
-	}
-	return false;
-}
-
-/* Under trust everybody may log in, so names need no entry. */
-static void
-check_admins(struct pgr_load *load, const char *name, struct pgr_config_list list)
-{
-	const struct pgr_key *key = pgr_key_find(PGR_IN_GLOBAL, name);
-	const struct pgr_node *at = load->seen[pgr_key_index(key)];
-	struct pgr_complaint complaint;
-	pgr_cref ref;
-
-	if (at == NULL || load->block.full || load->cfg.auth_type == PGR_CONFIG_AUTH_TRUST)
-		return;
-	for (uint32_t i = 0; i < list.n; i++) {
-		memcpy(&ref, load->block.data + list.off + i * sizeof(ref), sizeof(ref));
-		if (has_user(load, load->block.data + ref.off))
-			continue;
-		pgr_complaint_set(
-			&complaint, "there is no user \"%s\"", load->block.data + ref.off);
-		pgr_load_complain_key(load, key, at, &complaint);
-	}
-}
-
-static bool
 listen_equal(const struct pgr_load *load, const struct pgr_config_listen *a,
 	const struct pgr_config_listen *b)
 {
@@ -259,8 +219,6 @@ pgr_load_check(struct pgr_load *load)
 	sort_entities(load);
 	check_pools(load);
 	check_user_pools(load);
-	check_admins(load, "admin.users", load->cfg.admins);
-	check_admins(load, "admin.stats_users", load->cfg.stats_users);
 	check_listens(load);
 	check_dns_servers(load);
 	pgr_load_check_tls(load);

@@ -210,15 +210,10 @@ struct pgr_config {
 	struct pgr_config_list listen;  /* of struct pgr_config_listen */
 	struct pgr_config_list includes; /* of pgr_cref: the patterns of all `include` of all files */
 	uint64_t included;              /* pgr_config_included_now() when it was loaded */
-	struct pgr_config_list admins;  /* of pgr_cref */
-	struct pgr_config_list stats_users;
 	struct pgr_config_list dns_servers; /* of pgr_cref: address:port, checked */
 	struct pgr_config_listen http;
 	pgr_cref run_as;
 	pgr_cref control;
-	pgr_cref monitor_user;
-	pgr_cref monitor_database;
-	struct pgr_config_secret monitor_password;
 	enum pgr_log_level log_level;
 	enum pgr_config_log_format log_format;
 	pgr_cref log_destination; /* "stderr", or the absolute path of a file */
@@ -300,11 +295,6 @@ void pgr_config_server_tls(const struct pgr_config *cfg, const struct pgr_config
 /* The same for the server of the database that a client calls so; server_tls when there is none. */
 void pgr_config_database_tls(
 	const struct pgr_config *cfg, const char *database, struct pgr_config_tls *ret);
-
-/* May this user log in to the console, and change things there? */
-bool pgr_config_is_admin(const struct pgr_config *cfg, const char *user);
-/* May this user read its statistics? Admins may too. */
-bool pgr_config_is_stats_user(const struct pgr_config *cfg, const char *user);
 
 /* Does name match pattern, where each `*` stands for any run of characters? */
 bool pgr_config_match(const char *pattern, const char *name);

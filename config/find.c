@@ -131,30 +131,6 @@ pgr_config_pooling(const struct pgr_config *cfg, const struct pgr_config_db *db,
 		PGR_MIN(ret->reserve_pool_size, PGR_CONFIG_PLACES_MAX - ret->pool_size);
 }
 
-static bool
-list_has(const struct pgr_config *cfg, struct pgr_config_list list, const char *name)
-{
-	for (uint32_t i = 0; i < list.n; i++) {
-		const pgr_cref *ref = pgr_config_item(cfg, list, i, sizeof(*ref));
-
-		if (ref != NULL && strcmp(pgr_config_text(cfg, *ref), name) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool
-pgr_config_is_admin(const struct pgr_config *cfg, const char *user)
-{
-	return list_has(cfg, cfg->admins, user);
-}
-
-bool
-pgr_config_is_stats_user(const struct pgr_config *cfg, const char *user)
-{
-	return list_has(cfg, cfg->stats_users, user) || pgr_config_is_admin(cfg, user);
-}
-
 void
 pgr_config_database_tls(const struct pgr_config *cfg, const char *database, struct pgr_config_tls *ret)
 {

@@ -181,10 +181,8 @@ const struct pgr_key pgr_keys[] = {
 		CONFIG(log_connections))
 	GLOBAL("admin", GROUP, NULL,
 		"Who may log in to the virtual database `pgroute` (also called `pgbouncer`).")
-	GLOBAL("admin.users", TEXTS, "[]", "Users who may do everything there.", CONFIG(admins),
-		.flags = PGR_KEY_NULLABLE | PGR_KEY_NAME)
-	GLOBAL("admin.stats_users", TEXTS, "[]", "Users who may only look.", CONFIG(stats_users),
-		.flags = PGR_KEY_NULLABLE | PGR_KEY_NAME)
+	LATER("admin.users", TEXTS, PGR_IN_GLOBAL, "[]", "the console", "Users who may do everything there.")
+	LATER("admin.stats_users", TEXTS, PGR_IN_GLOBAL, "[]", "the console", "Users who may only look.")
 	GLOBAL("max_clients", INT, "10000", "Client connections of all databases together.",
 		CONFIG(max_clients), .min = 1, .max = MOST_CLIENTS)
 	GLOBAL("client_tls", GROUP, NULL, "TLS towards clients.")
@@ -234,14 +232,12 @@ const struct pgr_key pgr_keys[] = {
 		"key by key, and what is defined twice is an error. They are watched: a file that comes, "
 		"goes or changes is a reload.")
 	GLOBAL("monitor", GROUP, NULL, "How the monitor logs in to servers.")
-	GLOBAL("monitor.user", TEXT, "null", "Its user.", CONFIG(monitor_user),
-		.flags = PGR_KEY_NULLABLE | PGR_KEY_NAME)
-	GLOBAL("monitor.password", SECRET, "null", "Its password.", CONFIG(monitor_password),
+	LATER_TEXT("monitor.user", PGR_IN_GLOBAL, REPLICAS, "Its user.")
+	LATER("monitor.password", SECRET, PGR_IN_GLOBAL, "null", REPLICAS, "Its password.",
 		.flags = PGR_KEY_NULLABLE)
-	GLOBAL("monitor.password_file", SECRET_FILE, "null", "File that holds the password.",
-		CONFIG(monitor_password), .flags = PGR_KEY_NULLABLE)
-	GLOBAL("monitor.database", TEXT, "postgres", "Its database.", CONFIG(monitor_database),
-		.flags = PGR_KEY_NAME)
+	LATER("monitor.password_file", SECRET_FILE, PGR_IN_GLOBAL, "null", REPLICAS,
+		"File that holds the password.", .flags = PGR_KEY_NULLABLE)
+	LATER("monitor.database", TEXT, PGR_IN_GLOBAL, "postgres", REPLICAS, "Its database.", .max = 255)
 	LATER("peers", ABSENT, PGR_IN_GLOBAL, "[]", "several instances",
 		"Other instances, for cancel requests.")
 	LATER("notices", BOOL, PGR_IN_GLOBAL, "off", "notices", "Whether pgroute sends notices of its own.")

@@ -60,6 +60,8 @@ asks_nothing(const struct pgr_key *key, const struct pgr_node *node)
 		return true;
 	if (node->kind != PGR_NODE_SCALAR)
 		return node->count == 0;
+	if (key->type == PGR_KEY_TEXT)
+		return strcmp(key->fallback, node->text) == 0 && strcmp(key->fallback, "null") != 0;
 	return is_number(key) && strcmp(key->fallback, "null") != 0 &&
 		pgr_value_parse(key, node->text, &value, &ignored) &&
 		pgr_value_parse(key, key->fallback, &fallback, &ignored) && value == fallback;

@@ -83,7 +83,7 @@ pgr_section_has(const struct pgr_section *section, const struct pgr_key *key)
 		return false;
 	return pgr_key_size(key) > 0 ||
 		(key->home == PGR_HOME_NONE && key->fallback != NULL &&
-			key->type != PGR_KEY_INCLUDE);
+			key->type != PGR_KEY_INCLUDE && key->type != PGR_KEY_SECRET_FILE);
 }
 
 const void *

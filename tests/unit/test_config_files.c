@@ -228,9 +228,7 @@ START_TEST(test_config_files_password_file_is_read_without_its_newline)
 
 	write_file("user", "p w \n", 0640);
 	write_file("db", "dbpass\r\n", 0600);
-	write_file("mon", "monpass", 0600);
 	write_file("main.yaml",
-		"monitor: {user: m, password_file: mon}\n"
 		"databases: {a: {servers: [{host: h}], user: x, password_file: db}}\n"
 		"users: {a: {password_file: user}}\n",
 		0600);
@@ -243,8 +241,6 @@ START_TEST(test_config_files_password_file_is_read_without_its_newline)
 	ck_assert_str_eq(
 		pgr_config_secret_text(pair.secrets, pgr_config_find_db(cfg, "a")->password.text),
 		"dbpass");
-	ck_assert_str_eq(
-		pgr_config_secret_text(pair.secrets, cfg->monitor_password.text), "monpass");
 	pgr_config_free(&pair);
 }
 END_TEST

@@ -207,27 +207,10 @@ START_TEST(test_config_find_client_limits_of_database_and_user_stay_apart)
 }
 END_TEST
 
-START_TEST(test_config_find_admins)
-{
-	struct pgr_config_pair pair = load_good(
-		"admin: {users: [root, ops], stats_users: watcher}\nusers: {root: {}, ops: {}, watcher: {}, x: {}}\n");
-	const struct pgr_config *cfg = pair.config;
-
-	ck_assert(pgr_config_is_admin(cfg, "root"));
-	ck_assert(pgr_config_is_admin(cfg, "ops"));
-	ck_assert(!pgr_config_is_admin(cfg, "watcher"));
-	ck_assert(pgr_config_is_stats_user(cfg, "watcher"));
-	ck_assert(pgr_config_is_stats_user(cfg, "root"));
-	ck_assert(!pgr_config_is_stats_user(cfg, "x"));
-	ck_assert(!pgr_config_is_admin(cfg, ""));
-	pgr_config_free(&pair);
-}
-END_TEST
-
 UNIT_MAIN("config_find", test_config_find_star_matches_any_run,
 	test_config_find_hostile_pattern_is_quick, test_config_find_db_takes_the_most_specific,
 	test_config_find_db_of_equal_patterns_takes_the_first_in_byte_order,
 	test_config_find_user_by_name, test_config_find_f14_pooling_most_specific_wins,
 	test_config_find_every_user_key_overlays_its_own_field,
 	test_config_find_pooling_sizes_fit_together,
-	test_config_find_client_limits_of_database_and_user_stay_apart, test_config_find_admins)
+	test_config_find_client_limits_of_database_and_user_stay_apart)
