@@ -49,18 +49,24 @@ pgr_panic_suspects(void)
 }
 
 #ifdef PGR_CRASHPOINTS
-void
-pgr_panic_crashpoint(const char *name)
+/* armed: "NAME" or "NAME@FILE": with a file the point fires once, by the process that unlinks it. */
+static void
+fire(const char *armed, const char *name, int signal_number)
 {
-	const char *armed = getenv("PGROUTE_CRASH");
 	size_t len = strlen(name);
 
-	/* "NAME" or "NAME@FILE": with a file the point fires once, by the process that unlinks it */
 	if (armed == NULL || strncmp(armed, name, len) != 0)
 		return;
 	if (armed[len] == '@' && unlink(armed + len + 1) != 0)
 		return;
 	if (armed[len] == '@' || armed[len] == '\0')
-		kill(getpid(), SIGKILL);
+		kill(getpid(), signal_number);
+}
+
+void
+pgr_panic_crashpoint(const char *name)
+{
+	fire(getenv("PGROUTE_CRASH"), name, SIGKILL);
+	fire(getenv("PGROUTE_STOP"), name, SIGSTOP);
 }
 #endif

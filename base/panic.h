@@ -32,7 +32,7 @@ uint64_t pgr_panic_suspects(void);
 
 #ifdef PGR_CRASHPOINTS
 #define PGR_DCHECK(cond) PGR_ASSERT(cond)
-/* Kills this process by SIGKILL when PGROUTE_CRASH names this point (tests/fault). */
+/* Kills this process when PGROUTE_CRASH names this point, stops it when PGROUTE_STOP does (tests/fault). */
 #define PGR_CRASHPOINT(name) pgr_panic_crashpoint(name)
 void pgr_panic_crashpoint(const char *name);
 #else

@@ -27,6 +27,7 @@
 
 #define TICK (100 * PGR_USEC_PER_MSEC)
 #define IDLE_TICK PGR_USEC_PER_SEC
+#define SILENT (2 * IDLE_TICK) /* since the last turn of a worker that does not run */
 
 /* Sessions go on with the certificate that they began with; a later handshake has the new one. */
 static void
@@ -63,29 +64,40 @@ use_config(struct pgr_worker *w)
 	pgr_secure_clear(&w->contexts);
 }
 
-/* Accepting is balanced: whoever has clearly more clients than the mean leaves it to the others. */
+/* One that has stopped or gets no CPU is alive, and accepts nobody. */
+static bool
+runs(const struct pgr_worker *w, const struct pgr_proc *proc)
+{
+	return pgr_proc_is(proc, PGR_LIFE_ALIVE) &&
+		atomic_load_explicit(&proc->beat, memory_order_relaxed) + SILENT > w->now;
+}
+
+/*
+ * Accepting is balanced: whoever has clearly more clients than the mean leaves it to the others, as far
+ * as they run.
+ */
 static bool
 should_accept(struct pgr_worker *w)
 {
 	uint32_t stopping = atomic_load(&w->shm->seg->stopping);
 	uint64_t all = 0;
-	uint32_t alive = 0;
+	uint32_t running = 0;
 	uint64_t mine = 0;
 
 	for (uint32_t k = 0; k < w->shm->seg->workers; k++) {
 		struct pgr_proc *proc = pgr_shm_proc(w->shm, k);
 		uint32_t n = atomic_load_explicit(&proc->clients, memory_order_relaxed);
 
-		if (!pgr_proc_is(proc, PGR_LIFE_ALIVE))
+		if (!runs(w, proc))
 			continue;
-		alive++;
+		running++;
 		all += n;
 		if (k == w->self)
 			mine = n;
 	}
 	if (stopping >= PGR_STOP_GRACEFUL || w->now < w->accept_after)
 		return false;
-	return alive == 0 || mine * alive * 10 <= all * 11 + 40 * alive;
+	return running == 0 || mine * running * 10 <= all * 11 + 40 * running;
 }
 
 static void
@@ -161,17 +173,13 @@ serve(struct pgr_worker *w, const struct epoll_event *ev)
 }
 
 /*
- * EPOLLEXCLUSIVE wakes one worker for a new connection. Did that one die before it accepted, then nobody
- * else was told: while a worker is away the others look by themselves.
+ * EPOLLEXCLUSIVE wakes one worker for a new connection. Has that one died or stopped before it accepted,
+ * then nobody else was told, and nothing tells that it was so: hence all look by themselves now and then.
  */
 static void
-accept_for_the_dead(struct pgr_worker *w)
+accept_untold(struct pgr_worker *w)
 {
-	bool all = true;
-
-	for (uint32_t k = 0; k < w->shm->seg->workers; k++)
-		all = all && pgr_proc_is(pgr_shm_proc(w->shm, k), PGR_LIFE_ALIVE);
-	for (uint32_t i = 0; i < w->listeners && !all && w->accepting; i++)
+	for (uint32_t i = 0; i < w->listeners && w->accepting; i++)
 		pgr_client_accept(w, &w->listener[i]);
 }
 
@@ -218,7 +226,7 @@ tick(struct pgr_worker *w)
 	pgr_client_tick(w);
 	pgr_cancel_tick(w);
 	set_accepting(w, should_accept(w));
-	accept_for_the_dead(w);
+	accept_untold(w);
 	if (atomic_load(&w->shm->seg->stopping) >= PGR_STOP_GRACEFUL)
 		pgr_client_dismiss(w, atomic_load(&w->shm->seg->stopping) == PGR_STOP_FAST);
 	atomic_store(&w->stats->suspects, pgr_panic_suspects());

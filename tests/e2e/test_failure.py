@@ -550,6 +550,24 @@ def test_the_listener_never_refuses_while_workers_die(pg, pgroute):
     assert not refused
 
 
+def test_clients_are_accepted_while_a_worker_is_stopped(pg, pgroute):
+    """It has no clients and gets none: that must not keep the other from taking more than its share. (The watchdog would replace it
+    only much later than these clients are ready to wait.)"""
+    one = pgroute(pg, workers=2, watchdog_timeout="600s", defaults={"pool_size": 2})
+    stopped, running = one.pids("worker")
+    one.kill(stopped, signal.SIGSTOP)
+    try:
+        proc.wait_for(lambda: proc.state(stopped) == "T", "the worker to be stopped")
+        clients = [wire.Client(one.port).login() for _ in range(40)]
+        for n, client in enumerate(clients):
+            assert client.query(f"SELECT {n}").value() == str(n)
+        assert {one.worker_of(c.socket.getsockname()[1]) for c in clients} == {running}
+    finally:
+        one.kill(stopped, signal.SIGCONT)
+    for client in clients:
+        client.terminate()
+
+
 def test_a_stopped_worker_keeps_from_others_only_what_it_had_taken(pg, pgroute):
     """What was given to it and not taken goes on to those who wait elsewhere; its own client is served when it runs again."""
     one = pgroute(pg, workers=2, watchdog_timeout="600s", auth={"type": "trust"}, defaults={"pool_size": 1})

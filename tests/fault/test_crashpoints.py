@@ -1,7 +1,7 @@
 """Every crash point of the sources, killed three times under load: nothing that dies takes more with it than itself. (B66)
 
 PGROUTE_CRASH=NAME@FILE kills whoever passes the point and succeeds in removing FILE; so making FILE arms the point for one
-death. PGR_SEED chooses when, and is printed.
+death. PGROUTE_STOP stops instead. PGR_SEED chooses when, and is printed.
 """
 import os
 import random
@@ -148,3 +148,20 @@ def test_b66_connection_that_only_the_dead_was_told_of_is_accepted_by_another(pg
         if alone:
             break
     assert alone, "it was always the successor that accepted"
+
+
+def test_connection_that_only_a_stopped_worker_was_told_of_is_accepted_by_another(pg, pgroute, monkeypatch):
+    trap = Trap("worker.accept.woken")
+    monkeypatch.setenv("PGROUTE_STOP", trap.value)
+    one = pgroute(pg, workers=WORKERS, watchdog_timeout="600s")
+    trap.arm()
+    with wire.Client(one.port) as client:
+        assert fired(trap, PATIENCE)
+        stopped = proc.wait_for(lambda: [pid for pid in one.pids("worker") if proc.state(pid) == "T"], "a worker to be stopped")
+        try:
+            assert client.login().query("SELECT 'served'").value() == "served"
+        finally:
+            for pid in stopped:
+                one.kill(pid, signal.SIGCONT)
+        client.terminate()
+    trap.close()
