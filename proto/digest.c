@@ -213,5 +213,5 @@ pgr_digest_unbase64(const char *text, size_t len, uint8_t *ret, size_t cap)
 void
 pgr_digest_wipe(void *data, size_t len)
 {
-	OPENSSL_cleanse(data, len);
+	explicit_bzero(data, len); /* OPENSSL_cleanse() goes eight bytes at a time */
 }

@@ -11,11 +11,11 @@
 #include "proto/scram.h"
 
 #include <idn-free.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stringprep.h>
 
 #include "base/panic.h"
+#include "base/random.h"
 #include "proto/out.h"
 
 #define SECRET_PREFIX PGR_SCRAM_MECHANISM "$"
@@ -259,15 +259,13 @@ is_printable(const char *p, size_t len)
 	return true;
 }
 
-static enum pgr_rc
-new_nonce(char ret[PGR_SCRAM_NONCE_LEN + 1], struct pgr_err *err)
+static void
+new_nonce(char ret[PGR_SCRAM_NONCE_LEN + 1])
 {
 	uint8_t raw[PGR_SCRAM_NONCE_RAW];
 
-	if (RAND_bytes(raw, (int)sizeof(raw)) != 1)
-		return pgr_err_set(err, "58000", "could not generate a random nonce");
+	pgr_random_bytes(raw, sizeof(raw));
 	pgr_digest_base64(raw, sizeof(raw), ret);
-	return PGR_OK;
 }
 
 static void
@@ -424,8 +422,8 @@ server_first(struct pgr_scram_server *s, const char *in, size_t len, struct pgr_
 	if (read_gs2(s, &c, err) != PGR_OK
 		|| read_first_bare(c, &nonce, &nonce_len, err) != PGR_OK)
 		return PGR_FAIL;
-	if (s->nonce[0] == '\0' && new_nonce(s->nonce, err) != PGR_OK)
-		return PGR_FAIL;
+	if (s->nonce[0] == '\0')
+		new_nonce(s->nonce);
 	write_server_first(s, c, nonce, nonce_len);
 	s->state = PGR_SCRAM_FINAL;
 	return PGR_AGAIN;
@@ -606,17 +604,15 @@ pgr_scram_client_mechanism(const struct pgr_scram_client *c)
 	return c->gs2 == 'p' ? PGR_SCRAM_MECHANISM_PLUS : PGR_SCRAM_MECHANISM;
 }
 
-enum pgr_rc
-pgr_scram_client_begin(struct pgr_scram_client *c, struct pgr_err *err)
+void
+pgr_scram_client_begin(struct pgr_scram_client *c)
 {
 	const char gs2[] = {c->gs2, ',', ',', '\0'};
 
-	if (new_nonce(c->nonce, err) != PGR_OK)
-		return PGR_FAIL;
+	new_nonce(c->nonce);
 	c->out_len = (size_t)snprintf(c->message, sizeof(c->message), "%sn=,r=%s",
 		c->gs2 == 'p' ? GS2_PLUS : gs2, c->nonce);
 	c->out = c->message;
-	return PGR_OK;
 }
 
 /* server-first-message: its three attributes and nothing else. */

@@ -161,8 +161,8 @@ PGR_MUST enum pgr_rc pgr_scram_client_choose(struct pgr_scram_client *c, const c
 /* What was chosen. */
 const char *pgr_scram_client_mechanism(const struct pgr_scram_client *c);
 
-/* Begins; out is the data of SASLInitialResponse. FAIL only when there is no randomness (58000). */
-PGR_MUST enum pgr_rc pgr_scram_client_begin(struct pgr_scram_client *c, struct pgr_err *err);
+/* Begins; out is the data of SASLInitialResponse. */
+void pgr_scram_client_begin(struct pgr_scram_client *c);
 
 /*
  * in: data of AuthenticationSASLContinue. Fills wanted. FAIL (08P01) for whatever is malformed,

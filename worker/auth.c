@@ -6,10 +6,10 @@
  */
 #include "worker/auth.h"
 
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "proto/wire.h"
 #include "shm/secret.h"
 
@@ -171,7 +171,7 @@ begin_md5(struct pgr_auth *auth, struct pgr_out *out)
 {
 	size_t at = pgr_out_begin(out, PGR_MSG_AUTHENTICATION);
 
-	RAND_bytes((unsigned char *)auth->md5_salt, sizeof(auth->md5_salt));
+	pgr_random_bytes(auth->md5_salt, sizeof(auth->md5_salt));
 	pgr_out_int32(out, PGR_AUTH_MD5);
 	pgr_out_bytes(out, auth->md5_salt, sizeof(auth->md5_salt));
 	pgr_out_end(out, at);

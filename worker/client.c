@@ -23,7 +23,7 @@
 #include "worker/settle.h"
 #include "worker/statement.h"
 
-#define ACCEPT_BATCH 32
+#define ACCEPT_BATCH 32u
 #define LINGER (2 * PGR_USEC_PER_SEC) /* for the peer to read our last words */
 
 static bool
@@ -112,13 +112,37 @@ begin(struct pgr_worker *w, int fd, const uint8_t addr[16], uint16_t port)
 		PGR_OK) {
 		pgr_log(PGR_LOG_ERROR, "client.watch", "%s", err.message);
 		pgr_client_drop(w, c);
+		return;
 	}
+	/* clients speak first: most often it is there already, and no wake-up is needed for it */
+	c->io.readable = true;
+	pgr_client_event(w, c, 0);
+}
+
+/*
+ * How many to take at once. Mostly they come one at a time, and to look for another that is not there
+ * costs a good part of taking it: the loop tells when there are more. A crowd is one that is there for
+ * turns on end.
+ */
+static unsigned
+accept_most(struct pgr_worker *w)
+{
+	uint64_t turn = atomic_load_explicit(&w->stats->wakeups, memory_order_relaxed);
+
+	if (turn - w->accept_turn > 1)
+		w->accept_most = 1;
+	else if (turn != w->accept_turn)
+		w->accept_most = PGR_MIN(2 * w->accept_most + 1, ACCEPT_BATCH);
+	w->accept_turn = turn;
+	return w->accept_most;
 }
 
 void
 pgr_client_accept(struct pgr_worker *w, struct pgr_watch *listener)
 {
-	for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
+	unsigned most = accept_most(w);
+
+	for (unsigned i = 0; i < most; i++) {
 		uint8_t addr[16];
 		uint16_t port;
 		struct pgr_err err;

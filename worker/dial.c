@@ -407,9 +407,9 @@ begin_sasl(struct pgr_worker *w, struct pgr_server *s, const char *list, size_t 
 
 	if (s->io.tls != NULL)
 		scram->binding.len = pgr_tls_binding(&s->io, true, scram->binding.hash);
-	if (pgr_scram_client_choose(scram, list, len, err) != PGR_OK ||
-		pgr_scram_client_begin(scram, err) != PGR_OK)
+	if (pgr_scram_client_choose(scram, list, len, err) != PGR_OK)
 		return PGR_FAIL;
+	pgr_scram_client_begin(scram);
 	pgr_out_init(&out, text, sizeof(text));
 	pgr_out_string(&out, pgr_scram_client_mechanism(scram));
 	pgr_out_int32(&out, (uint32_t)s->dial->scram.out_len);

@@ -10,12 +10,12 @@
  */
 #include "worker/login.h"
 
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "proto/params.h"
 #include "proto/startup.h"
 #include "worker/auth.h"
@@ -52,8 +52,8 @@ static struct greeting {
 	uint64_t report; /* digest of the rest of what that server reported */
 	uint64_t asked; /* hash of the settings as the client gave them */
 	struct pgr_settings *settings;
-	uint32_t reported_len;
-	char *reported;
+	uint32_t told_len;
+	char *told; /* ParameterStatus messages of what that server reported, under these settings */
 } greetings[GREETINGS];
 
 static uint32_t found[FOUND]; /* pool + 1 */
@@ -103,27 +103,45 @@ greeting_fits(const struct greeting *g, const struct pgr_client *c)
 				     memory_order_relaxed);
 }
 
+/* What the client is told of its settings, the same for all that ask for the same. NULL: no memory. */
+static char *
+tell_settings(const struct pgr_client *c, const struct pgr_slot_cold *cold, uint32_t *ret_len)
+{
+	static struct pgr_vec vec;
+	char reported[PGR_REPORTED_BYTES]; /* another process may write there meanwhile */
+	uint32_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
+	char *told;
+
+	memcpy(reported, cold->reported, len);
+	pgr_vec_reset(&vec);
+	pgr_settings_report(&vec, reported, len, c->settings, NULL);
+	told = malloc(vec.scratch_used + 1);
+	if (told != NULL)
+		memcpy(told, vec.scratch, vec.scratch_used);
+	*ret_len = (uint32_t)vec.scratch_used;
+	return told;
+}
+
 static void
 keep_greeting(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id from)
 {
 	const struct pgr_slot_cold *cold = pgr_shm_cold(w->shm, from);
-	uint32_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
 	struct greeting *g = greeting_cell(c);
-	char *reported = malloc(len + 1);
+	uint32_t told_len;
+	char *told = tell_settings(c, cold, &told_len);
 
-	if (reported == NULL)
+	if (told == NULL)
 		return;
-	memcpy(reported, cold->reported, len);
 	pgr_settings_unref(g->settings);
-	free(g->reported);
+	free(g->told);
 	*g = (struct greeting){.pool = c->leg.pool->view.id.n,
 		.serial = atomic_load(&c->leg.pool->view.pool->serial),
 		.epoch = atomic_load(&c->leg.pool->view.pool->epoch),
 		.report = atomic_load(&pgr_shm_slot(w->shm, from)->report),
 		.asked = c->track.startup->hash,
 		.settings = pgr_settings_ref(c->settings),
-		.reported_len = len,
-		.reported = reported};
+		.told_len = told_len,
+		.told = told};
 }
 
 static void
@@ -133,7 +151,7 @@ write_key(struct pgr_worker *w, struct pgr_client *c, struct pgr_vec *vec)
 	char *body;
 
 	rec->key_len = c->minor >= 2 ? PGR_CLIENT_KEY : 4;
-	RAND_bytes(rec->key, rec->key_len);
+	pgr_random_bytes(rec->key, rec->key_len);
 	body = pgr_wire_header(pgr_vec_room(vec, PGR_WIRE_HEADER + 4 + rec->key_len),
 		PGR_MSG_BACKEND_KEY, 4u + rec->key_len);
 	pgr_put32(body, rec->pid);
@@ -170,7 +188,7 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 	c->strings = pgr_settings_said_strings(g->reported, g->reported_len) == PGR_SAID_YES;
 	c->opaque = pgr_settings_said_encoding(g->reported, g->reported_len) == PGR_SAID_YES;
 	pgr_client_tell_name(w, c);
-	pgr_settings_report(vec, g->reported, g->reported_len, c->settings, NULL);
+	pgr_vec_add(vec, g->told, g->told_len);
 	write_key(w, c, vec);
 	pgr_wire_ready(pgr_vec_room(vec, PGR_WIRE_HEADER + 1), PGR_TXN_IDLE);
 	(void)pgr_stream_send(&c->io, vec);
@@ -298,6 +316,7 @@ enter_greeting(struct pgr_worker *w, struct pgr_client *c)
 		pgr_front_resume(w, c);
 		return;
 	}
+	(void)pgr_stream_send(&c->io, &w->back);
 	switch (pgr_lease_want(w, &c->leg, &err)) {
 	case PGR_OK:
 		pgr_login_resume(w, c);
@@ -529,7 +548,10 @@ is_console(const char *database)
 	return strcmp(database, "pgroute") == 0 || strcmp(database, "pgbouncer") == 0;
 }
 
-/* The client is who it says it is. */
+/*
+ * The client is who it says it is. The last answer to it is still in w->back: it goes with the greeting
+ * or the refusal in one send, or by itself before anything that takes time or others may have a part in.
+ */
 static void
 authenticated(struct pgr_worker *w, struct pgr_client *c)
 {
@@ -553,10 +575,12 @@ authenticated(struct pgr_worker *w, struct pgr_client *c)
 		pgr_config_is_null(db->user) ? login->user : pgr_config_text(w->config, db->user));
 	at = *found_cell(w, login);
 	c->state = PGR_SESSION_POOL;
-	if (at != 0 && join(w, c, (pgr_pool_id){at - 1}))
+	if (at != 0 && join(w, c, (pgr_pool_id){at - 1})) {
 		joined(w, c);
-	else
-		ask_for_pool(w, c);
+		return;
+	}
+	(void)pgr_stream_send(&c->io, &w->back);
+	ask_for_pool(w, c);
 }
 
 static enum pgr_rc
@@ -661,11 +685,12 @@ answer(struct pgr_worker *w, struct pgr_client *c, enum pgr_rc rc, struct pgr_ou
 		refuse(w, c, err);
 		return;
 	}
-	(void)pgr_stream_send(&c->io, &w->back);
-	if (rc == PGR_OK)
+	if (rc == PGR_OK) {
 		authenticated(w, c);
-	else
-		c->state = PGR_SESSION_AUTH;
+		return;
+	}
+	(void)pgr_stream_send(&c->io, &w->back);
+	c->state = PGR_SESSION_AUTH;
 }
 
 static void

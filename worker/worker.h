@@ -243,6 +243,8 @@ struct pgr_worker {
 	uint32_t listeners;
 	bool accepting;
 	pgr_usec accept_after; /* out of descriptors: not before */
+	uint64_t accept_turn;  /* the last that had clients to accept, */
+	unsigned accept_most;  /* and how many it took */
 	struct pgr_list clients;
 	struct pgr_list dead;
 	struct pgr_list runnable; /* of struct pgr_leg.run; served after each event */
