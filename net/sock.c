@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
+#define SILENCE 1 /* seconds: a connection counts once its client has spoken, or after so long */
 
 static void
 set_int(int fd, int level, int option, int value)
@@ -121,6 +122,7 @@ pgr_sock_listen(const char *host, uint16_t port, int *ret_fd, struct pgr_err *er
 		return pgr_err_set(err, "53000", "cannot listen on \"%s\": %s", host, gai_strerror(e));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	snprintf(name, sizeof(name), strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
+	set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, SILENCE);
 	rc = listen_on(fd, found->ai_addr, found->ai_addrlen, name, ret_fd, err);
 	freeaddrinfo(found);
 	return rc;

@@ -133,6 +133,20 @@ START_TEST(test_sock_connection_over_ipv6_knows_its_peer)
 }
 END_TEST
 
+START_TEST(test_sock_a_listener_waits_for_the_first_word)
+{
+	struct sockaddr_storage at;
+	socklen_t len;
+	uint8_t addr[16];
+	uint16_t port;
+	int listener = listen_at("127.0.0.1", &at, &len);
+
+	ck_assert_int_gt(option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
+	connect_to(&at, len); /* who says nothing is taken too, a little later */
+	accept_from(listener, addr, &port);
+}
+END_TEST
+
 START_TEST(test_sock_options_are_the_connections_and_those_of_its_listener)
 {
 	struct sockaddr_storage at;
@@ -303,6 +317,7 @@ END_TEST
 
 UNIT_MAIN("sock", test_sock_connection_over_ipv4_knows_its_peer,
 	test_sock_connection_over_ipv6_knows_its_peer,
+	test_sock_a_listener_waits_for_the_first_word,
 	test_sock_options_are_the_connections_and_those_of_its_listener,
 	test_sock_options_of_zero_leave_the_kernels,
 	test_sock_options_of_less_than_a_second_are_not_off,
