@@ -58,6 +58,7 @@ release_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 		return;
 	s->tuning -= r->tunes;
 	s->retuning -= r->reading->retunes;
+	s->committing -= r->reading->commits;
 	pgr_reading_unref(r->reading);
 }
 
@@ -200,24 +201,38 @@ tell_refused(struct pgr_worker *w)
 	pgr_client_error(&w->out, PGR_SEVERITY_ERROR, &err);
 }
 
+static bool
+is_simple(const struct pgr_reply *r)
+{
+	return r->kind == PGR_REPLY_QUERY || r->kind == PGR_REPLY_FUNCTION;
+}
+
+/* What the head of the queue asked for has failed, and with it all that the server will skip now. */
+static void
+failed(struct pgr_worker *w, struct pgr_server *s)
+{
+	const struct pgr_reply *head = pgr_replies_head(&s->replies);
+
+	s->copy_in = false;
+	if (head != NULL && is_simple(head) && head->ours)
+		s->settings_failed = true;
+	else
+		s->doomed = true;
+	if (head != NULL && head->kind == PGR_REPLY_EXECUTE)
+		pgr_effect_ran(s, head);
+	if (head != NULL && !is_simple(head) && head->kind != PGR_REPLY_SYNC)
+		drop_to_sync(w, s);
+}
+
 static void
 on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
 	struct pgr_reply *head = pgr_replies_head(&s->replies);
-	bool simple = head != NULL &&
-		(head->kind == PGR_REPLY_QUERY || head->kind == PGR_REPLY_FUNCTION);
-	bool ours = simple && head->ours;
+	bool ours = head != NULL && is_simple(head) && head->ours;
 	struct pgr_error e;
 
 	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
-	s->copy_in = false;
-	if (ours)
-		s->settings_failed = true;
-	else
-		s->doomed = true;
-	s->cycle.syntax = head != NULL && s->cycle.statement == 0 && strcmp(e.sqlstate, "42601") == 0;
-	if (head != NULL && head->kind == PGR_REPLY_EXECUTE)
-		pgr_effect_ran(s, head);
+	s->cycle.syntax = s->cycle.statement == 0 && strcmp(e.sqlstate, "42601") == 0;
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
 	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
 			head->purpose == PGR_PURPOSE_RESTORE)) {
@@ -229,8 +244,7 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		s->told_fatal = ours;
 	}
 	s->told_fatal = s->told_fatal || e.severity >= PGR_SEVERITY_FATAL;
-	if (head != NULL && !simple && head->kind != PGR_REPLY_SYNC)
-		drop_to_sync(w, s);
+	failed(w, s);
 }
 
 static void
@@ -431,9 +445,6 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	s->copy_in = false;
 	s->skipping = false;
 	s->refused_block = false;
-	if (s->committing)
-		atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 0, memory_order_relaxed);
-	s->committing = false;
 	if (r == NULL && s->stray_sync) { /* COPY did not swallow it after all */
 		s->stray_sync = false;
 		pass_on(w, s, p, size);
@@ -458,6 +469,10 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	else if (c != NULL && purpose == PGR_PURPOSE_PROBE)
 		on_probed(w, s, c);
 	answered(w, s);
+	if (s->uncancelable && s->committing == 0) {
+		s->uncancelable = false;
+		atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 0, memory_order_relaxed);
+	}
 	return true;
 }
 
@@ -530,6 +545,8 @@ on_header(struct pgr_worker *w, struct pgr_server *s, char type, uint32_t size)
 		answered(w, s);
 	else if (type == PGR_MSG_COPY_IN)
 		on_copy_in(s);
+	else if (type == PGR_MSG_ERROR) /* too long to be looked at: it goes on in the server's words */
+		failed(w, s);
 }
 
 static bool

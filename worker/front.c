@@ -159,7 +159,7 @@ expect_named(struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_named *n
 
 /* The same for a message whose text was read. Takes over the reference to the reading. */
 static void
-expect_read(struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_reading *reading)
+expect_read(struct pgr_worker *w, struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_reading *reading)
 {
 	struct pgr_server *s = c->leg.server;
 	struct pgr_reply *r = expect(c, kind);
@@ -174,6 +174,12 @@ expect_read(struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_reading *
 	r->tunes = reading->sets || (reading->ends && (c->track.frames > 0 || s->tuning > 0));
 	s->tuning += r->tunes;
 	s->retuning += reading->retunes;
+	s->committing += reading->commits;
+	if (reading->commits && !s->uncancelable) {
+		/* nobody cancels this on our own account, not even after our death: its outcome would be hidden */
+		s->uncancelable = true;
+		atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 1, memory_order_relaxed);
+	}
 }
 
 /* The whole message streams to the server, as it is. */
@@ -332,21 +338,6 @@ ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
 		send_unnamed(w, c);
 }
 
-/*
- * Until the next ReadyForQuery nobody cancels this on our own account, not even after our death: the
- * outcome of what may end a transaction must not be hidden by a cancel.
- */
-static void
-note_commit(struct pgr_worker *w, struct pgr_client *c, const struct pgr_reading *reading)
-{
-	struct pgr_server *s = c->leg.server;
-
-	if (reading == NULL || !reading->commits || s->committing)
-		return;
-	s->committing = true;
-	atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 1, memory_order_relaxed);
-}
-
 /* Is it read alike whatever client_encoding and standard_conforming_strings are? */
 static bool
 is_unequivocal(const char *text, size_t len)
@@ -405,8 +396,7 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 				  strnlen(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER))
 			: pgr_reading_unread(PGR_PIN_UNREAD_REASON);
 	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
-	note_commit(w, c, reading);
-	expect_read(c, PGR_REPLY_QUERY, reading);
+	expect_read(w, c, PGR_REPLY_QUERY, reading);
 	if (!c->leg.server->skipping && c->unnamed != NULL) {
 		pgr_statement_unref(w->statements, c->unnamed);
 		c->unnamed = NULL;
@@ -469,7 +459,6 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
 		pgr_statement_unref(w->statements, st);
 	} else {
 		st->reading = read_text(w, c, tail, strlen(tail));
-		note_commit(w, c, st->reading);
 		r->unnamed = true;
 		r->statement = st;
 		s->unnamed_pending++;
@@ -559,7 +548,6 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	if (named == NULL)
 		return fail_session(w, c, "53200", "out of memory");
 	st = named->statement;
-	note_commit(w, c, st->reading);
 	if (statement_there(w, c, st)) {
 		expect(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
 	} else {
@@ -626,10 +614,8 @@ parse_untracked(
 {
 	struct pgr_reading *reading = read_text(w, c, tail, strlen(tail));
 
-	note_commit(w, c, reading);
-	pgr_reading_unref(reading);
 	pgr_client_pin(w, c, PGR_PIN_UNTRACKED_REASON, true);
-	(void)expect(c, PGR_REPLY_PARSE);
+	expect_read(w, c, PGR_REPLY_PARSE, reading);
 	c->leg.server->batch = true;
 	pgr_vec_add(&w->out, p, size);
 	return FEED_NEXT;
@@ -694,7 +680,6 @@ find_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t 
 	if (named == NULL || renew(w, c, named) != PGR_OK)
 		return NULL;
 	ensure_statement(w, c, named->statement);
-	note_commit(w, c, named->statement->reading);
 	return named;
 }
 
@@ -868,8 +853,7 @@ on_execute(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t hav
 	if (!may_send(w, c))
 		return FEED_WAIT;
 	reading = pgr_portal_execute(c, portal, (size_t)len);
-	note_commit(w, c, reading);
-	expect_read(c, PGR_REPLY_EXECUTE, reading);
+	expect_read(w, c, PGR_REPLY_EXECUTE, reading);
 	c->leg.server->batch = true;
 	forward(c, size);
 	return FEED_NEXT;

@@ -51,7 +51,9 @@ static struct greeting {
 	uint32_t epoch;
 	uint64_t report; /* digest of the rest of what that server reported */
 	uint64_t asked; /* hash of the settings as the client gave them */
-	struct pgr_settings *settings;
+	struct pgr_settings *settings; /* NULL: the cell is empty */
+	bool strings; /* the server's own standard_conforming_strings is off */
+	bool opaque;  /* its own client_encoding is one in which texts cannot be read */
 	uint32_t told_len;
 	char *told; /* ParameterStatus messages of what that server reported, under these settings */
 } greetings[GREETINGS];
@@ -126,20 +128,24 @@ static void
 keep_greeting(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id from)
 {
 	const struct pgr_slot_cold *cold = pgr_shm_cold(w->shm, from);
+	uint32_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
 	struct greeting *g = greeting_cell(c);
 	uint32_t told_len;
 	char *told = tell_settings(c, cold, &told_len);
 
-	if (told == NULL)
-		return;
 	pgr_settings_unref(g->settings);
 	free(g->told);
+	*g = (struct greeting){0};
+	if (told == NULL)
+		return;
 	*g = (struct greeting){.pool = c->leg.pool->view.id.n,
 		.serial = atomic_load(&c->leg.pool->view.pool->serial),
 		.epoch = atomic_load(&c->leg.pool->view.pool->epoch),
 		.report = atomic_load(&pgr_shm_slot(w->shm, from)->report),
 		.asked = c->track.startup->hash,
 		.settings = pgr_settings_ref(c->settings),
+		.strings = pgr_settings_said_strings(cold->reported, len) == PGR_SAID_YES,
+		.opaque = pgr_settings_said_encoding(cold->reported, len) == PGR_SAID_YES,
 		.told_len = told_len,
 		.told = told};
 }
@@ -177,7 +183,13 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 	const struct greeting *g = greeting_cell(c);
 	struct pgr_vec *vec = &w->back;
 	pgr_usec took = w->now - c->login->begun;
+	struct pgr_err err;
 
+	if (g->settings == NULL) {
+		pgr_err_set(&err, "53200", "out of memory");
+		pgr_client_fatal(w, c, &err);
+		return;
+	}
 	pgr_put32(pgr_wire_header(pgr_vec_room(vec, 9), PGR_MSG_AUTHENTICATION, 4), PGR_AUTH_OK);
 	pgr_settings_unref(c->settings);
 	pgr_settings_unref(c->sure);
@@ -185,8 +197,8 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 	c->sure = pgr_settings_ref(g->settings);
 	pgr_track_fini(&c->track);
 	pgr_track_init(&c->track, pgr_settings_ref(g->settings));
-	c->strings = pgr_settings_said_strings(g->reported, g->reported_len) == PGR_SAID_YES;
-	c->opaque = pgr_settings_said_encoding(g->reported, g->reported_len) == PGR_SAID_YES;
+	c->strings = g->strings;
+	c->opaque = g->opaque;
 	pgr_client_tell_name(w, c);
 	pgr_vec_add(vec, g->told, g->told_len);
 	write_key(w, c, vec);
@@ -218,6 +230,8 @@ greet_from_server(struct pgr_worker *w, struct pgr_client *c)
 		return;
 	keep_greeting(w, c, s->slot);
 	greet(w, c);
+	if (c->state != PGR_SESSION_READY)
+		return;
 	pgr_back_release(w, s);
 	if (c->state == PGR_SESSION_READY)
 		pgr_front_resume(w, c);

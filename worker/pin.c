@@ -14,10 +14,9 @@ const char pgr_pin_probe[] =
 	"SELECT 1 FROM pg_catalog.pg_listening_channels() UNION ALL "
 	"SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) "
 	"pg_catalog.pg_my_temp_schema() UNION ALL "
-	"SELECT 1 FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) "
-	"pg_catalog.pg_my_temp_schema() UNION ALL "
-	"SELECT 1 FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) "
-	"pg_catalog.pg_my_temp_schema() LIMIT 1";
+	"SELECT 1 FROM pg_catalog.pg_depend WHERE refobjid OPERATOR(pg_catalog.=) "
+	"pg_catalog.pg_my_temp_schema() AND refclassid OPERATOR(pg_catalog.=) "
+	"'pg_catalog.pg_namespace'::pg_catalog.regclass LIMIT 1";
 
 const char *
 pgr_pin_text(unsigned pin)

@@ -208,7 +208,8 @@ struct pgr_server {
 	bool reset;        /* needs DISCARD ALL before another client */
 	bool rolled_back;  /* ROLLBACK was tried while settling */
 	bool told_fatal;   /* the client has had the server's own last words */
-	bool committing;       /* what runs may end a transaction: not to be cancelled on our account */
+	bool uncancelable;     /* as the slot says: not to be cancelled on our account */
+	uint32_t committing;   /* entries of replies that may end a transaction */
 	bool settings_failed; /* what we sent ourselves failed: not fit for use */
 	bool refused_block;    /* a transaction was opened in statement mode */
 	char status;           /* of the last ReadyForQuery */

@@ -365,8 +365,9 @@ def test_f19_client_that_vanishes_while_its_server_takes_no_more(pg, pgroute):
         assert other.query("SELECT count(*) FROM held").value() == "0"
 
 
+@pytest.mark.parametrize("before", [(), ("SELECT 1",)], ids=["alone", "in a pipeline"])
 @pytest.mark.parametrize("what", ["PREPARE TRANSACTION 'half'", "COMMIT PREPARED 'half'", "/* a word */ COMMIT", "END"])
-def test_f19_neither_is_what_ends_in_a_commit(fake, pgroute, what):
+def test_f19_neither_is_what_ends_in_a_commit(fake, pgroute, what, before):
     """F19: no cancel is sent for any of them, and the connection is not lent before the answer has come."""
     release = threading.Event()
 
@@ -381,7 +382,9 @@ def test_f19_neither_is_what_ends_in_a_commit(fake, pgroute, what):
     one = pgroute(server, defaults={"pool_size": 1})
     with wire.Client(one.port).login() as other:
         client = wire.Client(one.port).login()
-        client.send(query(what))
+        client.send(*[query(sql) for sql in (*before, what)])
+        for _ in before:
+            client.ready()
         proc.wait_for(lambda: one.pool()["sv_active"] == 1, "it to run")
         client.reset()
         proc.wait_for(lambda: len(one.show("clients")) == 1, "it to be gone")

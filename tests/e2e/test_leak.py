@@ -205,6 +205,9 @@ PINS = {
                       "SELECT count(*) FROM pg_proc WHERE pronamespace = pg_my_temp_schema()", "0"),
     "temp-view": (["CREATE TEMP VIEW mine AS SELECT 1"], "SELECT to_regclass('mine') IS NULL", "t"),
     "temp-sequence": (["CREATE TEMP SEQUENCE mine"], "SELECT to_regclass('mine') IS NULL", "t"),
+    "temp-collation": (["CREATE COLLATION pg_temp.mine FROM \"C\""],
+                       "SELECT count(*) FROM pg_collation WHERE collnamespace = pg_my_temp_schema()", "0"),
+    "explain-analyze": (["EXPLAIN ANALYZE CREATE TEMP TABLE mine AS SELECT 1"], "SELECT to_regclass('mine') IS NULL", "t"),
     "temp-in-a-transaction": (["BEGIN", "CREATE TEMP TABLE mine (x int)", "COMMIT"],
                               "SELECT to_regclass('mine') IS NULL", "t"),
 }

@@ -709,6 +709,18 @@ def test_b62_large_messages_stay_nowhere(pg, pgroute):
             proc.wait_for(lambda: one.memory("Private_Dirty") - before < 4_000, f"{way.__name__}: nothing to be left")
 
 
+@pytest.mark.parametrize("size", [1000, 40_000, 3_000_000])
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_long_error_of_a_server_ends_its_batch_only(pg, pgroute, size, extended):
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as client:
+        sql = f"SELECT repeat('x', {size})::int"
+        client.send(parse("", sql) + bind() + execute() + sync() if extended else query(sql))
+        result = client.ready()
+        assert result.sqlstates == ["22P02"] and len(result.errors[0]["M"]) > size
+        assert client.query("SELECT 1").value() == "1"
+
+
 def test_slow_reader_holds_up_only_itself(pg, pgroute):
     one = pgroute(pg, build=PLAIN, workers=1)
     with wire.Client(one.port).login() as slow, wire.Client(one.port).login() as other:
