@@ -4,9 +4,11 @@ Used by postgres.py and pgroute.py. Nothing here sleeps for a guess: waits are o
 """
 import contextlib
 import ctypes
+import itertools
 import os
 import pathlib
 import pwd
+import random
 import re
 import shutil
 import socket
@@ -17,7 +19,6 @@ import time
 
 PATIENCE = 40.0
 SYS_PIDFD_GETFD = 438
-_ports_given = set()
 
 
 def wait_for(condition, what, timeout=PATIENCE, every=0.02):
@@ -32,15 +33,44 @@ def wait_for(condition, what, timeout=PATIENCE, every=0.02):
         time.sleep(every)
 
 
+class Ports:
+    """A block of ports of this process alone, below the range from which the kernel takes those of outgoing connections.
+
+    So no client's connection sits on a port that a server is about to have, and nobody comes to listen where a test wants to be
+    refused. A socket in the abstract namespace, which is as wide as that of the ports and ends with the process, says that the
+    block is taken: test runs beside each other keep apart.
+    """
+    FIRST, BLOCK, BLOCKS = 10_000, 500, 45
+
+    def __init__(self):
+        for number in random.SystemRandom().sample(range(self.BLOCKS), self.BLOCKS):
+            self.claim = socket.socket(socket.AF_UNIX)
+            try:
+                self.claim.bind(f"\0pgroute-test-ports-{number}")
+                break
+            except OSError:
+                self.claim.close()
+        else:
+            raise RuntimeError("every block of ports is taken by another test run")
+        first = self.FIRST + number * self.BLOCK
+        self.ports = itertools.cycle(range(first, first + self.BLOCK))
+
+
+_ports = None
+
+
 def free_port():
-    """A TCP port on 127.0.0.1 that nobody listens on, never given twice in one run."""
-    while True:
+    """A TCP port on 127.0.0.1 that nobody listens on; the same comes again only after hundreds of others."""
+    global _ports
+    _ports = _ports or Ports()
+    for port in itertools.islice(_ports.ports, Ports.BLOCK):
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _ports_given:
-            _ports_given.add(port)
-            return port
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
 
 
 def accepts(port):
