@@ -192,7 +192,7 @@ def test_b36_tcp_keepalive_and_user_timeout_of_both_sides(pg, pgroute):
         with wire.Client(one.port).login() as client:
             ours = int(client.query("SELECT client_port FROM pg_stat_activity WHERE pid = pg_backend_pid()").value())
             seen = []
-            for inode in (proc.inode_of(one.port, client.socket.getsockname()[1]), proc.inode_of(ours, pg.port)):
+            for inode in (proc.inodes_of(one.port)[client.socket.getsockname()[1]], proc.inodes_of(ours)[pg.port]):
                 with proc.socket_of(one.pid("worker"), inode) as sock:
                     seen.append(probing(sock))
             pg.terminate(pg.pids("app"))

@@ -200,11 +200,13 @@ class Pgroute:
 
     def worker_of(self, client_port):
         """The pid of the worker that holds the connection of the client with that local port, None when nobody does."""
-        inode = proc.inode_of(self.port, client_port)
-        for pid in self.pids("worker"):
-            if inode and proc.holds(pid, inode):
-                return pid
-        return None
+        return self.workers_of([client_port])[0]
+
+    def workers_of(self, client_ports):
+        """The same for many, in their order."""
+        inodes = proc.inodes_of(self.port)
+        holders = {inode: pid for pid in self.pids("worker") for inode in proc.sockets(pid)}
+        return [holders.get(inodes.get(port)) for port in client_ports]
 
     def memory(self, field="Pss"):
         return sum(proc.memory(pid, field) for pid in self.family())

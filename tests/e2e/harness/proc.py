@@ -196,19 +196,21 @@ def in_flight(local_port, remote_port):
     return number
 
 
-def inode_of(local_port, remote_port):
-    """The inode of the accepting side of a TCP connection on 127.0.0.1, None when it is not there."""
+def inodes_of(local_port):
+    """The inodes of the accepting sides of the TCP connections to that port of 127.0.0.1, each by its remote port."""
     table = pathlib.Path("/proc/net/tcp").read_text()
-    found = re.search(rf":{local_port:04X} \w+:{remote_port:04X} (?:\S+ +){{6}}(\d+)", table)
-    return found.group(1) if found and found.group(1) != "0" else None
+    found = re.findall(rf":{local_port:04X} \w+:(\w+) (?:\S+ +){{6}}(\d+)", table)
+    return {int(remote_port, 16): inode for remote_port, inode in found if inode != "0"}
 
 
-def holds(pid, inode):
-    """Whether a process has that socket open."""
-    try:
-        return any(os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]" for fd in os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return False
+def sockets(pid):
+    """The inodes of the sockets that a process has open; others may come and go meanwhile."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{fd}").removeprefix("socket:[").removesuffix("]"))
+    return found
 
 
 @contextlib.contextmanager
