@@ -529,7 +529,7 @@ def test_a_known_statement_is_prepared_while_no_server_is_free(pg, pgroute):
             got = second.pgconn.exec_prepared(b"other", [])
             assert (got.get_value(0, 0), int(got.get_value(0, 1))) == (b"known", pid)
 
-    with proc.Threads(timeout=20) as group:
+    with proc.Threads(timeout=proc.PATIENCE) as group:
         group.start(body)
 
 
