@@ -34,7 +34,6 @@ def whole(one, pg, size, workers):
     proc.wait_for(lambda: one.pool()["cl_active"] == one.pool()["cl_waiting"] == 0, "no client to be left in the books")
 
 
-@both_versions
 def test_b7_b66_kill_a_worker_under_load(pg, pgroute):
     """B7 B66: only its own clients notice; the pool is whole and was never above its limit. (tests/fault has every crash point.)"""
     one = pgroute(pg, workers=3, defaults={"pool_size": 5})

@@ -23,7 +23,6 @@ def queries(one):
     return sum(int(row["total_query_count"]) for row in one.show("stats"))
 
 
-@both_versions
 def test_b53_reload_without_a_change_touches_nothing(pg, pgroute):
     """B53: same backends, same processes, no error, counters that never go back."""
     one = pgroute(pg, workers=2, defaults={"pool_size": 4})

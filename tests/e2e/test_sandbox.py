@@ -6,11 +6,9 @@ import pytest
 
 from harness import proc, seccomp, wire
 from harness.load import Crowd
-from harness.marks import both_versions
 from harness.postgres import USERS
 
 
-@both_versions
 def test_the_installed_build_serves_in_its_sandbox(pg, pgroute):
     one = pgroute(pg, build="release", sandbox=True, workers=2, defaults={"pool_size": 3})
     for pid in one.pids("worker") + one.pids("monitor") + one.pids("stats"):
