@@ -11,7 +11,6 @@ import pytest
 from harness import fakeserver as fs
 from harness import pgroute as harness
 from harness import proc, scale, tls, wire
-from harness.marks import both_versions
 from harness.scale import amount
 from harness.wire import copy_data, query
 
