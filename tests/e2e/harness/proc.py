@@ -39,9 +39,9 @@ class Ports:
 
     So no client's connection sits on a port that a server is about to have, and nobody comes to listen where a test wants to be
     refused. A socket in the abstract namespace, which is as wide as that of the ports and ends with the process, says that the
-    block is taken: test runs beside each other keep apart.
+    block is taken: test runs beside each other keep apart. (Those above 20,000 are left to tests/package.)
     """
-    FIRST, BLOCK, BLOCKS = 10_000, 500, 45
+    FIRST, BLOCK, BLOCKS = 10_000, 400, 25
 
     def __init__(self):
         for number in random.SystemRandom().sample(range(self.BLOCKS), self.BLOCKS):
