@@ -89,8 +89,8 @@ static const struct pgr_key_word pool_modes[] = {
 
 static const struct pgr_key_word features[] = {
 	{"pin", PGR_CONFIG_FEATURE_PIN, NULL},
-	{"error", PGR_CONFIG_FEATURE_ERROR, SQL},
-	{"ignore", PGR_CONFIG_FEATURE_IGNORE, SQL},
+	{"error", PGR_CONFIG_FEATURE_ERROR, NULL},
+	{"ignore", PGR_CONFIG_FEATURE_IGNORE, NULL},
 	{NULL, 0, NULL},
 };
 
@@ -338,7 +338,7 @@ const struct pgr_key pgr_keys[] = {
 		"Prepared statements kept per server connection; 0 turns tracking off.",
 		POOLING(prepared_statements), .max = MOST_STATEMENTS)
 	ROW("on_session_feature", WORD, IN_ALL, "pin",
-		"What happens when a client uses what cannot follow it to another server connection.",
+		"What happens when a client uses what cannot follow it to another server connection: it keeps the connection, its request fails, or the next client meets what it left.",
 		POOLING(on_session_feature), .words = features)
 	LATER("read_write_split", BOOL, IN_POOLING, "false", REPLICAS, "Whether reads may go to replicas.",
 		POOLING(read_write_split))

@@ -99,6 +99,7 @@ copy_settings(struct pgr_pool *pool, const struct pgr_config_pooling *set)
 	COPY(server_idle_timeout);
 	COPY(server_lifetime);
 	COPY(prepared_statements);
+	COPY(on_session_feature);
 #undef COPY
 }
 

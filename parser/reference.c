@@ -39,7 +39,7 @@ static const char head[] =
 	"| track | pgroute knows the effect and gives it to whichever server connection comes next "
 	"|\n"
 	"| pin | stays with the server connection, so the client keeps that connection, with the "
-	"reason in SHOW CLIENTS |\n\n"
+	"reason in SHOW CLIENTS; `on_session_feature` may say otherwise |\n\n"
 	"Not yet: the catalog is not read, so functions that are not listed here count as safe, "
 	"and with them triggers, defaults,\n"
 	"views and policies; CALL and PREPARE in SQL keep the client on its server connection; "

@@ -28,6 +28,12 @@ enum pgr_pool_mode {
 	PGR_MODE_STATEMENT = 2,
 };
 
+enum pgr_on_feature {
+	PGR_ON_FEATURE_PIN = 0,
+	PGR_ON_FEATURE_ERROR = 1,
+	PGR_ON_FEATURE_IGNORE = 2,
+};
+
 /* Keys of the configuration that the way of a query needs, resolved by the monitor. 0: off. */
 #define PGR_POOL_SETTINGS(X)                                                                       \
 	X(pool_mode)                                                                               \
@@ -47,7 +53,8 @@ enum pgr_pool_mode {
 	X(client_idle_timeout)                                                                     \
 	X(server_idle_timeout)                                                                     \
 	X(server_lifetime)                                                                         \
-	X(prepared_statements)
+	X(prepared_statements)                                                                     \
+	X(on_session_feature)
 
 /* What a worker publishes of its waiters: count, dials under way, ticket of the oldest. */
 #define PGR_WANT_MAKE(count, dials, ticket) \

@@ -189,9 +189,20 @@ pass_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 		memcpy(pgr_vec_room(&w->out, out.len), text, out.len);
 }
 
-/* The server failed as it was made to (front.c): the client is told why. */
 static void
-tell_refused(struct pgr_worker *w)
+tell_unwanted(struct pgr_worker *w, const struct pgr_server *s, const struct pgr_reading *reading)
+{
+	struct pgr_err err;
+
+	pgr_err_set(&err, "0A000", "not allowed here: %s", pgr_pin_text(reading->pin));
+	pgr_err_hint(&err, "It would stay with the server connection, and on_session_feature of database "
+		"\"%s\" is error. Use pool_mode session, or on_session_feature pin.",
+		s->pool->view.pool->database);
+	pgr_client_error(&w->out, PGR_SEVERITY_ERROR, &err);
+}
+
+static void
+tell_too_many(struct pgr_worker *w)
 {
 	struct pgr_err err;
 
@@ -236,8 +247,11 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
 	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
 			head->purpose == PGR_PURPOSE_RESTORE)) {
-		if (head_is(s, PGR_REPLY_REFUSED))
-			tell_refused(w);
+		/* the server has failed as it was made to (front.c): the client is told why */
+		if (head_is(s, PGR_REPLY_REFUSED) && head->reading != NULL)
+			tell_unwanted(w, s, head->reading);
+		else if (head_is(s, PGR_REPLY_REFUSED))
+			tell_too_many(w);
 		else
 			pass_error(w, s, p, size);
 		pgr_stat_add(&s->pool->stats->errors, 1);

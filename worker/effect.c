@@ -341,7 +341,9 @@ pgr_effect_ran(struct pgr_server *s, const struct pgr_reply *r)
 	s->cycle.releases = s->cycle.releases || r->reading->releases;
 	if (s->cycle.syntax && r->reading->pin == PGR_PIN_FEATURES + PGR_FEATURE_UNKNOWN)
 		return;
-	if (!s->cycle.discarded)
+	if (!s->cycle.discarded &&
+		atomic_load_explicit(&s->pool->view.pool->set.on_session_feature,
+			memory_order_relaxed) != PGR_ON_FEATURE_IGNORE)
 		ask_pin(s, (enum pgr_pin)r->reading->pin, !r->reading->shows);
 }
 

@@ -382,6 +382,34 @@ need(struct pgr_client *c, uint32_t bytes)
 	return FEED_MORE;
 }
 
+/* Does the configuration refuse what pins? What the server skips is not refused either. */
+static bool
+refuses_pins(const struct pgr_client *c)
+{
+	return atomic_load_explicit(&c->leg.pool->view.pool->set.on_session_feature,
+		       memory_order_relaxed) == PGR_ON_FEATURE_ERROR &&
+		c->mode != PGR_MODE_SESSION && !c->leg.server->skipping;
+}
+
+/* Instead of the Query something fails on the server, so that a transaction fails with it. */
+static enum feed
+query_refused(
+	struct pgr_worker *w, struct pgr_client *c, struct pgr_reading *reading, uint32_t size)
+{
+	struct pgr_server *s = c->leg.server;
+
+	expect_read(w, c, PGR_REPLY_REFUSED, reading);
+	pgr_back_spoil(&w->out);
+	(void)expect(c, PGR_REPLY_SYNC);
+	pgr_wire_bare(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_SYNC);
+	s->replies.batch++;
+	s->batch = false;
+	s->unnamed_pending = 0;
+	c->skip = size;
+	c->skip_forward = false;
+	return FEED_NEXT;
+}
+
 static enum feed
 on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
 {
@@ -395,6 +423,8 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	reading = whole ? read_text(w, c, p + PGR_WIRE_HEADER,
 				  strnlen(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER))
 			: pgr_reading_unread(PGR_PIN_UNREAD_REASON);
+	if (reading != NULL && reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c))
+		return query_refused(w, c, reading, size);
 	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
 	expect_read(w, c, PGR_REPLY_QUERY, reading);
 	if (!c->leg.server->skipping && c->unnamed != NULL) {
@@ -468,11 +498,14 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
 	return FEED_NEXT;
 }
 
-/* One more than a client may keep: the server aborts what it aborts at any error of a Parse. */
+/*
+ * One more than a client may keep, or what the configuration refuses: the server aborts what it aborts
+ * at any error of a Parse.
+ */
 static enum feed
-parse_refused(struct pgr_worker *w, struct pgr_client *c)
+parse_refused(struct pgr_worker *w, struct pgr_client *c, struct pgr_reading *reading)
 {
-	(void)expect(c, PGR_REPLY_REFUSED);
+	expect_read(w, c, PGR_REPLY_REFUSED, reading);
 	pgr_back_spoil(&w->out);
 	c->leg.server->batch = true;
 	return FEED_NEXT;
@@ -543,7 +576,7 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	if (named != NULL)
 		return parse_duplicate(w, c, named);
 	if (!pgr_names_have_room(c->names, name_len, tail_len))
-		return parse_refused(w, c);
+		return parse_refused(w, c, NULL);
 	named = add_name(w, c, name, name_len, tail, tail_len);
 	if (named == NULL)
 		return fail_session(w, c, "53200", "out of memory");
@@ -628,6 +661,7 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	const char *end = p + size;
 	const char *tail;
 	uint32_t tail_len;
+	struct pgr_reading *reading;
 	ptrdiff_t len;
 
 	if (size > PARSE_MOST)
@@ -645,6 +679,12 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (!may_send(w, c) || must_wait_to_read(c))
 		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
+	if (refuses_pins(c)) {
+		reading = read_text(w, c, tail, strlen(tail));
+		if (reading != NULL && reading->pin != PGR_PIN_NONE_REASON)
+			return parse_refused(w, c, reading);
+		pgr_reading_unref(reading);
+	}
 	if (len == 0)
 		return parse_unnamed(w, c, p, tail, tail_len, size);
 	if (c->tracks)

@@ -26,7 +26,7 @@ enum pgr_reply_kind {
 	PGR_REPLY_DESCRIBE, /* RowDescription or NoData, after ParameterDescription for statements */
 	PGR_REPLY_EXECUTE,  /* CommandComplete, EmptyQueryResponse or PortalSuspended */
 	PGR_REPLY_CLOSE,
-	PGR_REPLY_REFUSED,     /* an error that we give words to: the client keeps too many statements */
+	PGR_REPLY_REFUSED,     /* an error that we give words to: too many statements, or what is in reading */
 	PGR_REPLY_LOCAL_PARSE, /* ParseComplete by us */
 	PGR_REPLY_LOCAL_CLOSE, /* CloseComplete by us */
 	PGR_REPLY_COPY_END,    /* no reply: marks that CopyDone or CopyFail was sent */

@@ -133,7 +133,7 @@ def test_b4_a_cancel_that_the_server_takes_late(fake, pgroute):
 
     server = Late(script).start()
     try:
-        one = pgroute(server.port, defaults={"pool_size": 1}, cancel_timeout="30s")
+        one = pgroute(server, defaults={"pool_size": 1}, cancel_timeout="30s")
         with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
             client.send(query("slow"))
             proc.wait_for(lambda: server.logins and one.pool()["sv_active"] == 1, "the query to run")
@@ -169,7 +169,7 @@ def test_b4_past_cancel_timeout_the_connection_is_given_up(fake, pgroute):
 
     server = Silent(script).start()
     try:
-        one = pgroute(server.port, defaults={"pool_size": 1}, cancel_timeout="500ms")
+        one = pgroute(server, defaults={"pool_size": 1}, cancel_timeout="500ms")
         with wire.Client(one.port).login() as client, wire.Client(one.port).login() as other:
             client.send(query("slow"))
             proc.wait_for(lambda: one.pool()["sv_active"] == 1, "the query to run")

@@ -295,6 +295,42 @@ def test_discard_all_ends_the_pin(pg, pgroute, pin):
         assert a.query(look).value() == clean
 
 
+@both_versions
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_f26_what_pins_may_be_refused(pg, pgroute, extended):
+    """F26: on_session_feature: error; the request fails as an error of the server's would fail it, and says what it is about."""
+    setup(pg)
+    one = pgroute(pg, defaults={"pool_size": 1, "on_session_feature": "error"})
+    run = (lambda c, sql: c.extended(sql)) if extended else (lambda c, sql: c.query(sql))
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        for pin in ("listen", "prepare", "cursor", "do", "call", "temp-table", "explain-analyze"):
+            doing, look, clean = PINS[pin]
+            result = run(a, doing[0])
+            assert result.sqlstates == ["0A000"] and result.status == "I", pin
+            assert "on_session_feature" in result.errors[0]["H"]
+            assert b.query(look).value() == clean
+        assert run(a, "SELECT pg_advisory_lock(1)").errors[0]["M"] == "not allowed here: takes an advisory lock beyond its transaction"
+        assert not run(a, "SELECT pg_advisory_xact_lock(1)").errors
+        assert not run(a, "SET work_mem = '77MB'").errors
+        for sql, states, status in (("BEGIN", [], "T"), ("LISTEN news", ["0A000"], "E"), ("SELECT 1", ["25P02"], "E"), ("ROLLBACK", [], "I")):
+            result = run(a, sql)
+            assert (result.sqlstates, result.status) == (states, status)
+        a.send(wire.parse("", "SELECT 1"), wire.bind(), wire.execute(), wire.parse("", "LISTEN news"), wire.bind(), wire.execute(), wire.sync())
+        result = a.ready()
+        assert (result.types, result.sqlstates) == ("12DCEZ", ["0A000"])
+        assert a.query("SHOW work_mem").value() == "77MB"
+
+
+def test_f26_what_pins_may_be_ignored(pg, pgroute):
+    """F26: on_session_feature: ignore; as in a pool that does not look."""
+    one = pgroute(pg, defaults={"pool_size": 1, "on_session_feature": "ignore"})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        assert not a.query("LISTEN news").errors
+        assert b.query("SELECT count(*) FROM pg_listening_channels()").value() == "1"
+        assert {row["pinned"] for row in one.show("clients")} == {""}
+        assert not a.query("UNLISTEN *").errors
+
+
 @pytest.mark.parametrize("leave", ["terminate", "close", "reset"])
 def test_the_slot_of_a_client_that_left_is_discarded_before_reuse(pg, pgroute, leave):
     one = pgroute(pg, defaults={"pool_size": 1})

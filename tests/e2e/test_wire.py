@@ -604,7 +604,7 @@ def test_b3_half_a_message_of_one_who_waits(pg, pgroute, end, leave):
     with wire.Client(one.port).login() as steady:
         steady.query("BEGIN")
         client = wire.Client(one.port).login()
-        client.send(query("SELECT 'a stub', 1234567890")[:-9] + end)
+        client.send(parse("", "SELECT $1"), bind("", "", ["a stub, 1234567890"])[:-9] + end)
         proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "it to wait")
         getattr(client, leave)()
         steady.query("COMMIT")

@@ -17,7 +17,7 @@ import urllib.request
 import psycopg
 import yaml
 
-from . import proc
+from . import fakeserver, proc
 from .postgres import DATABASES, USERS, password_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -49,12 +49,15 @@ def server(postgres):
 
 
 def basic(postgres, **changes):
-    """Two workers, both test databases on one server, all test users; changes are laid over it."""
+    """Two workers, both test databases on one server, all test users; changes are laid over it. What tests ask of fake servers is
+    mostly no SQL, and would keep each client on its connection."""
     config = {
         "workers": 2,
         "databases": {name: {"servers": [server(postgres)]} for name in DATABASES},
         "users": {user: {"password": password_of(user)} for user in USERS},
     }
+    if isinstance(postgres, fakeserver.FakeServer):
+        config["defaults"] = {"on_session_feature": "ignore"}
     if secure is not None:
         config["client_tls"] = {"mode": "allow", "cert_file": str(secure[0]), "key_file": str(secure[1])}
         config["server_tls"] = {"mode": "prefer"}
