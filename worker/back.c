@@ -228,7 +228,7 @@ failed(struct pgr_worker *w, struct pgr_server *s)
 	if (head != NULL && is_simple(head) && head->ours)
 		s->settings_failed = true;
 	else
-		s->doomed = true;
+		s->doomed = s->cycle.eventful = true;
 	if (head != NULL && head->kind == PGR_REPLY_EXECUTE)
 		pgr_effect_ran(s, head);
 	if (head != NULL && !is_simple(head) && head->kind != PGR_REPLY_SYNC)
@@ -322,8 +322,9 @@ on_complete(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t 
 	pass_on(w, s, p, size);
 	if (r == NULL)
 		return;
-	if (!r->ours && p[size - 1] == '\0')
+	if (r->reading != NULL && p[size - 1] == '\0')
 		pgr_effect_complete(w, s, r, p + PGR_WIRE_HEADER);
+	s->cycle.statement++;
 	if (r->kind == PGR_REPLY_EXECUTE) {
 		pgr_effect_ran(s, r);
 		pgr_stat_add(&s->pool->stats->query_count, 1);
@@ -474,7 +475,8 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		atomic_store_explicit(&pgr_server_slot(w, s)->unnamed, 0, memory_order_relaxed);
 	if (r->kind == PGR_REPLY_QUERY)
 		pgr_effect_ran(s, r);
-	if (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE)
+	s->cycle.statement = 0;
+	if (s->cycle.eventful && (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE))
 		pgr_effect_ready(w, s);
 	if (c != NULL && !r->ours)
 		on_client_ready(w, s, c, p, size);
@@ -524,7 +526,8 @@ on_suspended(struct pgr_worker *w, struct pgr_server *s)
 {
 	const struct pgr_reply *r = pgr_replies_head(&s->replies);
 
-	pgr_effect_complete(w, s, r, "SELECT 1");
+	if (r->reading != NULL)
+		pgr_effect_complete(w, s, r, "SELECT 1");
 	pgr_effect_ran(s, r);
 }
 

@@ -12,6 +12,7 @@
 #include "worker/effect.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "proto/params.h"
@@ -41,6 +42,20 @@ ask_pin(struct pgr_server *s, enum pgr_pin pin, bool stays)
 	s->cycle.pin_stays = s->cycle.pin_stays || stays;
 }
 
+/*
+ * Values beyond ASCII are kept as the client wrote them, and are set again in the client_encoding of
+ * then: where that has become another one, only the server knows what they are.
+ */
+static bool
+is_garbled(const struct pgr_settings *before, const struct pgr_settings *now)
+{
+	const char *was = pgr_settings_get(before->text, before->len, "client_encoding");
+	const char *is = pgr_settings_get(now->text, now->len, "client_encoding");
+
+	return (before->beyond_ascii || now->beyond_ascii) && was != is &&
+		(was == NULL || is == NULL || strcasecmp(was, is) != 0);
+}
+
 /* The settings have become what the track says. */
 static void
 retrack(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
@@ -52,6 +67,8 @@ retrack(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 		ask_pin(s, PGR_PIN_SETTINGS_REASON, true);
 		return;
 	}
+	if (!s->cycle.discarded && is_garbled(c->settings, now))
+		ask_pin(s, PGR_PIN_SETTINGS_REASON, true);
 	pgr_settings_unref(c->settings);
 	c->settings = now;
 	pgr_client_tell_name(w, c);
@@ -299,6 +316,7 @@ take_step(struct pgr_server *s, struct pgr_client *c, const struct pgr_reading *
 		break;
 	case PGR_FEATURE_DISCARD_ALL:
 		hold_reports(c);
+		pgr_track_discard(&c->track);
 		s->cycle.discarded = true;
 		s->cycle.pin = PGR_PIN_NONE_REASON;
 		s->cycle.pin_stays = false;
@@ -316,11 +334,12 @@ pgr_effect_complete(
 	struct pgr_worker *w, struct pgr_server *s, const struct pgr_reply *r, const char *tag)
 {
 	struct pgr_client *c = client_of(s);
-	uint32_t statement = r->kind == PGR_REPLY_QUERY ? s->cycle.statement++ : 0;
+	uint32_t statement = r->kind == PGR_REPLY_QUERY ? s->cycle.statement : 0;
 	bool any = false;
 
-	if (r->reading == NULL || c == NULL)
+	if (c == NULL)
 		return;
+	s->cycle.eventful = true;
 	for (uint16_t i = 0; i < r->reading->n_steps; i++) {
 		const struct pgr_step *step = &r->reading->step[i];
 
@@ -334,17 +353,17 @@ pgr_effect_complete(
 }
 
 void
-pgr_effect_ran(struct pgr_server *s, const struct pgr_reply *r)
+pgr_effect_may_have_run(struct pgr_server *s, const struct pgr_reading *reading)
 {
-	if (r->reading == NULL || s->leg == NULL)
+	if (s->leg == NULL)
 		return;
-	s->cycle.releases = s->cycle.releases || r->reading->releases;
-	if (s->cycle.syntax && r->reading->pin == PGR_PIN_FEATURES + PGR_FEATURE_UNKNOWN)
+	s->cycle.eventful = true;
+	s->cycle.releases = s->cycle.releases || reading->releases;
+	if (s->cycle.syntax && reading->pin == PGR_PIN_FEATURES + PGR_FEATURE_UNKNOWN)
 		return;
-	if (!s->cycle.discarded &&
-		atomic_load_explicit(&s->pool->view.pool->set.on_session_feature,
+	if (atomic_load_explicit(&s->pool->view.pool->set.on_session_feature,
 			memory_order_relaxed) != PGR_ON_FEATURE_IGNORE)
-		ask_pin(s, (enum pgr_pin)r->reading->pin, !r->reading->shows);
+		ask_pin(s, (enum pgr_pin)reading->pin, !reading->shows);
 }
 
 /*
@@ -432,6 +451,7 @@ pgr_effect_report(struct pgr_worker *w, struct pgr_server *s, const char *report
 	if (may_be_reset(w, s, c, name, value))
 		note_restore(s, c, name);
 
+	s->cycle.eventful = true;
 	if (s->reports == NULL)
 		s->reports = pgr_settings_empty();
 	lose_track(s, pgr_settings_with(s->reports, name, value, &s->reports, &err), &err);
@@ -456,8 +476,6 @@ forget_session(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 		return;
 	pgr_statement_unref(w->statements, c->unnamed);
 	c->unnamed = NULL;
-	pgr_track_discard(&c->track);
-	retrack(w, s, c);
 	pgr_settings_unref(c->sure);
 	c->sure = pgr_settings_ref(c->settings);
 	c->leg.fresh = true; /* the startup values go in front of the next query */

@@ -8,14 +8,21 @@
 #include "worker/worker.h"
 
 /*
- * The next statement of the message that r stands for was completed, with this tag; a portal that
- * was suspended counts as one that has returned a row.
+ * The next statement (cycle.statement) of the message that r stands for, which has a reading, was
+ * completed, with this tag; a portal that was suspended counts as one that has returned a row.
  */
 void pgr_effect_complete(
 	struct pgr_worker *w, struct pgr_server *s, const struct pgr_reply *r, const char *tag);
 
-/* The message that r stands for is answered, well or not: it may have run. */
-void pgr_effect_ran(struct pgr_server *s, const struct pgr_reply *r);
+/* The message that r stands for was answered, well or not: it may have run. */
+void pgr_effect_may_have_run(struct pgr_server *s, const struct pgr_reading *reading);
+
+static inline void
+pgr_effect_ran(struct pgr_server *s, const struct pgr_reply *r)
+{
+	if (PGR_UNLIKELY(r->reading != NULL))
+		pgr_effect_may_have_run(s, r->reading);
+}
 
 /*
  * A ParameterStatus of a setting that can be a client's; taken into account when it is clear what it
@@ -24,7 +31,7 @@ void pgr_effect_ran(struct pgr_server *s, const struct pgr_reply *r);
 void pgr_effect_report(
 	struct pgr_worker *w, struct pgr_server *s, const char *reported, const char *value);
 
-/* A ReadyForQuery for what the client sent: s->status is new. */
+/* A ReadyForQuery for what the client sent, after anything eventful: s->status is new. */
 void pgr_effect_ready(struct pgr_worker *w, struct pgr_server *s);
 
 /* A ReadyForQuery for startup values that were put back; c->restore is none by now. */

@@ -29,10 +29,6 @@
 #define EVICT_MOST 4           /* statements that are closed for one new one */
 #define ALONE_MOST 16          /* messages of a batch that is answered without a server */
 
-/* What a server's own default adds to the state of settings. */
-#define STATE_STRINGS UINT64_C(0x9e3779b97f4a7c15)
-#define STATE_OPAQUE UINT64_C(0xc2b2ae3d27d4eb4f)
-
 /* What became of the message at hand. */
 enum feed {
 	FEED_NEXT, /* used; go on behind it */
@@ -420,8 +416,9 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 		return need(c, size);
 	if (!may_send(w, c) || must_wait_to_read(c))
 		return FEED_WAIT;
+	/* with a NUL before its end the server refuses it */
 	reading = whole ? read_text(w, c, p + PGR_WIRE_HEADER,
-				  strnlen(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER))
+				  size - PGR_WIRE_HEADER - (p[size - 1] == '\0' ? 1 : 0))
 			: pgr_reading_unread(PGR_PIN_UNREAD_REASON);
 	if (reading != NULL && reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c))
 		return query_refused(w, c, reading, size);
@@ -531,7 +528,7 @@ state_now(struct pgr_worker *w, const struct pgr_client *c)
 {
 	if (c->leg.server != NULL && !pgr_effect_settled(c->leg.server))
 		return state_of_its_own(w);
-	return c->settings->state ^ (c->strings ? STATE_STRINGS : 0) ^ (c->opaque ? STATE_OPAQUE : 0);
+	return c->settings->state ^ c->defaults;
 }
 
 /* The statement with this tail, as it is prepared in that state, and read. NULL: no memory. */
@@ -745,6 +742,8 @@ note_portal(struct pgr_worker *w, struct pgr_client *c, const char *portal, size
 {
 	bool bind = reading != NULL && reading->n_params > 0;
 
+	if (reading == NULL && c->bound == NULL && c->portals == NULL)
+		return;
 	reading = bind ? pgr_reading_bind(reading, values, end) : pgr_reading_ref(reading);
 	if (!pgr_portal_bind(c, portal, len, reading))
 		pgr_client_pin(w, c, PGR_PIN_SETTINGS_REASON, true);
@@ -882,9 +881,12 @@ static enum feed
 on_execute(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
 {
 	const char *portal = p + PGR_WIRE_HEADER;
-	ptrdiff_t len = pgr_wire_string(portal, p + PGR_MIN(have, (size_t)size));
-	struct pgr_reading *reading;
+	bool matters = c->bound != NULL || c->portals != NULL; /* mostly there is none that does */
+	struct pgr_reading *reading = NULL;
+	ptrdiff_t len = 0;
 
+	if (matters)
+		len = pgr_wire_string(portal, p + PGR_MIN(have, (size_t)size));
 	if (len < 0) {
 		if (have >= size || have >= PGR_BUFFER / 2)
 			return fail_session(w, c, "08P01", "invalid Execute message");
@@ -892,7 +894,8 @@ on_execute(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t hav
 	}
 	if (!may_send(w, c))
 		return FEED_WAIT;
-	reading = pgr_portal_execute(c, portal, (size_t)len);
+	if (matters)
+		reading = pgr_portal_execute(c, portal, (size_t)len);
 	expect_read(w, c, PGR_REPLY_EXECUTE, reading);
 	c->leg.server->batch = true;
 	forward(c, size);

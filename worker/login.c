@@ -199,6 +199,7 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 	pgr_track_init(&c->track, pgr_settings_ref(g->settings));
 	c->strings = g->strings;
 	c->opaque = g->opaque;
+	c->defaults = (g->strings ? PGR_STATE_STRINGS : 0) ^ (g->opaque ? PGR_STATE_OPAQUE : 0);
 	pgr_client_tell_name(w, c);
 	pgr_vec_add(vec, g->told, g->told_len);
 	write_key(w, c, vec);

@@ -168,6 +168,15 @@ pgr_settings_said_encoding(const char *text, size_t len)
 	return PGR_SAID_NO;
 }
 
+static bool
+is_beyond_ascii(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] > 0x7f)
+			return true;
+	return false;
+}
+
 static struct pgr_settings *
 settings_intern(const char *text, size_t len)
 {
@@ -185,7 +194,8 @@ settings_intern(const char *text, size_t len)
 	*s = (struct pgr_settings){
 		.refs = 1, .len = (uint32_t)len, .hash = hash, .state = state_of(text, len),
 		.strings = (uint8_t)pgr_settings_said_strings(text, len),
-		.encoding = (uint8_t)pgr_settings_said_encoding(text, len)};
+		.encoding = (uint8_t)pgr_settings_said_encoding(text, len),
+		.beyond_ascii = is_beyond_ascii(text, len)};
 	memcpy(s->text, text, len);
 	s->next = interned.bucket[hash % BUCKETS];
 	interned.bucket[hash % BUCKETS] = s;

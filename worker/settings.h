@@ -14,6 +14,10 @@
 #include "proto/out.h"
 #include "shm/slot.h"
 
+/* What a server's own default adds to the state of settings. */
+#define PGR_STATE_STRINGS UINT64_C(0x9e3779b97f4a7c15)
+#define PGR_STATE_OPAQUE UINT64_C(0xc2b2ae3d27d4eb4f)
+
 enum pgr_said {
 	PGR_SAID_NOTHING, /* the server's own value */
 	PGR_SAID_NO,
@@ -27,6 +31,7 @@ struct pgr_settings {
 	uint64_t state; /* hash of those that can change what a text means; 0: none */
 	uint8_t strings;  /* enum pgr_said: is standard_conforming_strings off? */
 	uint8_t encoding; /* enum pgr_said: is client_encoding one in which texts cannot be read? */
+	bool beyond_ascii; /* some value means what it means in this client_encoding alone */
 	struct pgr_settings *next; /* in its bucket */
 	char text[];   /* "name\0value\0"..., names in lower case, sorted */
 };

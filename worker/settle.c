@@ -64,7 +64,7 @@ next_query(struct pgr_worker *w, struct pgr_server *s)
 		return PGR_CLOSED;
 	if (s->reset) {
 		s->reset = false;
-		s->cycle.discarded = true; /* settings and statements go with it */
+		s->cycle.discarded = s->cycle.eventful = true; /* settings and statements go with it */
 		return pgr_back_query(w, s, PGR_PURPOSE_SETTLE, "DISCARD ALL");
 	}
 	pgr_lease_end(w, s);

@@ -138,6 +138,7 @@ struct pgr_client {
 	bool tracks;       /* its prepared statements are tracked, likewise */
 	bool strings;      /* where its settings say nothing, standard_conforming_strings is off */
 	bool opaque;       /* likewise, client_encoding is one in which texts cannot be read */
+	uint64_t defaults; /* what these two make of texts, beside the state of its settings (settings.h) */
 	pgr_client_id rec;
 	struct pgr_leg leg;
 	struct pgr_track track;        /* of its settings; what it asked for at login is track.startup */
@@ -168,6 +169,7 @@ struct pgr_cycle {
 	uint32_t statement; /* completed ones of the Query at the head */
 	uint8_t pin;        /* enum pgr_pin */
 	bool pin_stays;
+	bool eventful;    /* any of the rest, or settings were set or reported, or there was an error */
 	bool touched;     /* settings may be other ones now */
 	bool syntax;      /* an error said that the text is no SQL: nothing of it ran */
 	bool releases;    /* what pinned may have gone */

@@ -27,7 +27,7 @@ VALUES = {
     "bytea_output": ("escape", "hex"),
     "standard_conforming_strings": ("off", "on", "DEFAULT"),
     "default_transaction_isolation": ("'serializable'", "'read committed'"),
-    "my.custom": ("'x'", "'\u00e4\u00f6'", "''", "1"),
+    "my.custom": ("'x'", "'it''s'", "''", "1"),
     "role": ("app_reader", "NONE", "'app_reader'"),
     "client_encoding": ("'LATIN1'", "utf8"),
 }
@@ -271,6 +271,36 @@ def test_a_pin_ends_when_nothing_is_left_that_pins(pg, pgroute):
             assert not a.query(undoing).errors
             assert b.ready().value() == "4MB", undoing
             assert a.query("SHOW work_mem").value() == "77MB"
+
+
+@both_versions
+def test_what_comes_behind_a_discard_in_one_batch_stays(pg, pgroute):
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        a.query("SET work_mem = '77MB'")
+        a.send(*[parse("", sql) + bind() + execute() for sql in ("DISCARD ALL", "SET TimeZone = 'Asia/Tokyo'")], sync())
+        assert not a.ready().errors
+        for client, zone in ((a, "Asia/Tokyo"), (b, "UTC"), (a, "Asia/Tokyo")):
+            assert client.query("SELECT current_setting('work_mem'), current_setting('TimeZone')").rows == [("4MB", zone)]
+        a.send(*[parse("", sql) + bind() + execute() for sql in ("DISCARD ALL", "LISTEN news")], sync())
+        assert not a.ready().errors
+        assert [row["pinned"] for row in one.show("clients") if row["pinned"]] == ["listens on a channel"]
+
+
+def test_values_beyond_ascii_pin_when_the_encoding_changes(pg, pgroute):
+    """The server has converted them; what is kept are the bytes that the client sent."""
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        a.query("SET my.word = 'gr\u00fcn'")
+        for client, value in ((a, "gr\u00fcn"), (b, ""), (a, "gr\u00fcn")):
+            assert client.query("SELECT coalesce(current_setting('my.word', true), '')").value() == value
+        assert not a.query("SET client_encoding = 'LATIN1'").errors
+        assert [row["pinned"] for row in one.show("clients") if row["pinned"]] == ["makes settings that pgroute cannot follow"]
+        assert not a.query("SET client_encoding = 'UTF8'").errors
+        assert a.query("SHOW my.word").value() == "gr\u00fcn"
+        b.send(query("SHOW client_encoding"))
+        assert not a.query("DISCARD ALL").errors
+        assert b.ready().value() == "UTF8"
 
 
 def test_encodings_in_which_texts_cannot_be_read_pin(pg, pgroute):
