@@ -16,6 +16,10 @@ FETCHED = pathlib.Path(sys.prefix).parent / "drivers"  # scripts/deps puts them 
 CLIENTS, ROUNDS = 50, 4
 
 
+def node(name, folder):
+    return ["env", f"NODE_PATH={FETCHED / name / 'node_modules'}", "node", str(DRIVERS / name / "main.js")]
+
+
 def java(name, folder):
     """As it is told to start soon: it would compile for longer than it runs."""
     soon, jars = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"], f"{FETCHED / name}/*"
@@ -24,7 +28,7 @@ def java(name, folder):
     return ["java", *soon, "-cp", f"{built}:{jars}", "Main"]
 
 
-LANGUAGES = {"pgjdbc": java}
+LANGUAGES = {"node-postgres": node, "pgjdbc": java}
 
 
 def expected(name):
@@ -43,7 +47,7 @@ def uses(pg):
         db.execute("DROP TABLE uses")
 
 
-@pytest.mark.parametrize("pg, name", [*(("15", name) for name in LANGUAGES), ("18", "pgjdbc")],
+@pytest.mark.parametrize("pg, name", [*(("15", name) for name in LANGUAGES), ("18", "pgjdbc"), ("18", "node-postgres")],
                          indirect=["pg"])
 def test_f2_f4_drivers(pg, pgroute, uses, run_folder, name):
     """F2 F4 F18: what each client got is checked by the client, what they wrote here. Nobody is
