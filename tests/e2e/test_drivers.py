@@ -40,7 +40,7 @@ def java(name, folder):
     return ["java", *soon, "-cp", f"{built}:{jars}", "Main"]
 
 
-LANGUAGES = {"psycopg2": python, "pq": go, "node-postgres": node, "pgjdbc": java}
+LANGUAGES = {"psycopg2": python, "pq": go, "node-postgres": node, "postgres.js": node, "pgjdbc": java}
 
 
 def expected(name):
