@@ -6,6 +6,7 @@ Npgsql, PDO and Postgrex are not in the test run.
 import json
 import os
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -40,7 +41,16 @@ def java(name, folder):
     return ["java", *soon, "-cp", f"{built}:{jars}", "Main"]
 
 
-LANGUAGES = {"psycopg2": python, "pq": go, "node-postgres": node, "postgres.js": node, "pgjdbc": java}
+def rust(name, folder):
+    def build(path):
+        target = FETCHED / "cargo"
+        proc.run(["cargo", "build", "--offline", "--locked", "--target-dir", str(target)], cwd=DRIVERS / name, timeout=300)
+        shutil.copy2(target / "debug" / f"driver-{name}", path)
+
+    return [str(proc.once(folder, name, build))]
+
+
+LANGUAGES = {"psycopg2": python, "pq": go, "node-postgres": node, "postgres.js": node, "pgjdbc": java, "tokio-postgres": rust}
 
 
 def expected(name):
