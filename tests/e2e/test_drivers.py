@@ -50,7 +50,8 @@ def rust(name, folder):
     return [str(proc.once(folder, name, build))]
 
 
-LANGUAGES = {"psycopg2": python, "pq": go, "node-postgres": node, "postgres.js": node, "pgjdbc": java, "tokio-postgres": rust}
+LANGUAGES = {"psycopg2": python, "pq": go, "node-postgres": node, "postgres.js": node, "pgjdbc": java, "tokio-postgres": rust,
+             "sqlx": rust}
 
 
 def expected(name):

@@ -157,8 +157,7 @@ def pgx(run_folder):
 
 @both_versions
 def test_f2_pgx(pg, pgroute, pgx):
-    """F2: first directly, to see the program itself right. (lib/pq, pgjdbc, Npgsql, sqlx, tokio-postgres, postgres.js, PDO and
-    Postgrex are not in the test run.)"""
+    """F2: first directly, to see the program itself right. (More drivers are in test_drivers.py.)"""
     one = two(pgroute, pg)
     for port, clients in ((pg.port, 2), (one.port, 50)):
         with pg.counting("app") as backends:
