@@ -565,6 +565,7 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	struct pgr_named *named = pgr_names_find(c->names, name, name_len);
 	struct pgr_server *s = c->leg.server;
 	struct pgr_statement *st;
+	bool there;
 
 	if (s->skipping) { /* the server will not read it, nor do we */
 		s->batch = true;
@@ -578,7 +579,12 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	if (named == NULL)
 		return fail_session(w, c, "53200", "out of memory");
 	st = named->statement;
-	if (statement_there(w, c, st)) {
+	there = statement_there(w, c, st);
+	if (there && s->status == PGR_TXN_FAILED) { /* in which the server refuses most of them itself */
+		send_close(w, c, st->hash, st->name);
+		there = false;
+	}
+	if (there) {
 		expect(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
 	} else {
 		evict(w, c);
