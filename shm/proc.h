@@ -57,7 +57,7 @@ struct pgr_proc {
 	_Atomic uint64_t beat;  /* monotonic usec of its last turn */
 	_Atomic uint64_t version; /* configuration generation in use */
 	_Atomic uint32_t clients; /* connected, over all databases */
-	_Atomic uint32_t cancels; /* some client record of mine has cancel set */
+	_Atomic uint32_t cancels; /* a record of mine has cancel set, or a cancel that I took ended */
 	_Atomic uint32_t farewells; /* some connection whose TLS is mine is CLOSING */
 	_Atomic uint32_t records_used; /* client records of mine that were ever used */
 	_Atomic uint32_t drained; /* shutting down: no clients, no leases */

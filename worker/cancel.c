@@ -15,6 +15,7 @@
 #include "worker/client.h"
 #include "worker/dial.h"
 #include "worker/lease.h"
+#include "worker/login.h"
 #include "worker/server.h"
 
 #define CANCEL_CODE 80877102u
@@ -42,8 +43,10 @@ unmark(struct pgr_worker *w, pgr_client_id client)
 	uint32_t canceler = atomic_load(&rec->canceler);
 
 	atomic_store(&rec->cancel, 0);
-	if (canceler != w->self && canceler < w->shm->seg->workers)
+	if (canceler < w->shm->seg->workers) {
+		atomic_store(&pgr_shm_proc(w->shm, canceler)->cancels, 1);
 		pgr_proc_poke(w->shm, canceler, false);
+	}
 }
 
 /* pin: only a lease of ours with no cancel under way. Success proves that the key is its own. */
@@ -287,6 +290,8 @@ pgr_cancel_on_poke(struct pgr_worker *w)
 		if (atomic_load(&rec->cancel) == 1 && c->state == PGR_SESSION_READY) {
 			atomic_store(&rec->cancel, 2); /* taken: not twice */
 			cancel_client(w, c);
+		} else if (c->state == PGR_SESSION_CANCEL) {
+			pgr_login_poll(w, c); /* it waits for the end of the cancel, which may be now */
 		}
 	}
 }
