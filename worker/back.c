@@ -18,6 +18,7 @@
 #include "worker/lease.h"
 #include "worker/login.h"
 #include "worker/pin.h"
+#include "worker/portal.h"
 #include "worker/reading.h"
 #include "worker/server.h"
 #include "worker/settings.h"
@@ -58,6 +59,8 @@ release_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 		return;
 	s->tuning -= r->tunes;
 	s->retuning -= r->reading->retunes;
+	s->resetting -= r->reading->resets;
+	s->clearing -= r->reading->clears;
 	s->committing -= r->reading->commits;
 	pgr_reading_unref(r->reading);
 }
@@ -123,6 +126,8 @@ undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 	pgr_replies_leave(&s->replies, r);
 	if (r->kind == PGR_REPLY_PARSE && r->unnamed && s->unnamed_pending > 0)
 		s->unnamed_pending--;
+	if (c != NULL && r->kind == PGR_REPLY_BIND)
+		pgr_portal_doubt(c);
 	if (c != NULL && r->named != NULL && !r->ours &&
 		(r->kind == PGR_REPLY_PARSE || r->kind == PGR_REPLY_LOCAL_PARSE))
 		pgr_names_remove(w->statements, c->names, r->named);
@@ -218,6 +223,17 @@ is_simple(const struct pgr_reply *r)
 	return r->kind == PGR_REPLY_QUERY || r->kind == PGR_REPLY_FUNCTION;
 }
 
+/*
+ * Startup values could not be put back: a short statement_timeout, a role that must not set them. Where
+ * nothing else is at stake all settings can be set anew.
+ */
+static bool
+may_begin_anew(const struct pgr_server *s, const struct pgr_reply *head)
+{
+	return head->purpose == PGR_PURPOSE_RESTORE && s->status == PGR_TXN_IDLE && s->leg != NULL &&
+		s->leg->client->pin == PGR_PIN_NONE_REASON;
+}
+
 /* What the head of the queue asked for has failed, and with it all that the server will skip now. */
 static void
 failed(struct pgr_worker *w, struct pgr_server *s)
@@ -225,7 +241,11 @@ failed(struct pgr_worker *w, struct pgr_server *s)
 	const struct pgr_reply *head = pgr_replies_head(&s->replies);
 
 	s->copy_in = false;
-	if (head != NULL && is_simple(head) && head->ours)
+	if (head != NULL && head->purpose == PGR_PURPOSE_PROBE)
+		s->found = true; /* a short statement_timeout, a late cancel: nothing was learnt */
+	else if (head != NULL && may_begin_anew(s, head))
+		s->cycle.unrestored = true;
+	else if (head != NULL && is_simple(head) && head->ours)
 		s->settings_failed = true;
 	else
 		s->doomed = s->cycle.eventful = true;
@@ -246,7 +266,7 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	s->cycle.syntax = s->cycle.statement == 0 && strcmp(e.sqlstate, "42601") == 0;
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
 	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
-			head->purpose == PGR_PURPOSE_RESTORE)) {
+			(head->purpose == PGR_PURPOSE_RESTORE && !may_begin_anew(s, head)))) {
 		/* the server has failed as it was made to (front.c): the client is told why */
 		if (head_is(s, PGR_REPLY_REFUSED) && head->reading != NULL)
 			tell_unwanted(w, s, head->reading);
@@ -393,14 +413,14 @@ half_sent(const struct pgr_client *c)
 }
 
 /*
- * Is this the moment to put startup values back? Behind everything that was asked for, and not while a
- * transaction has failed: then it is too late for a part of it, and the end of it undoes the rest.
+ * Is this the moment to put startup values back? Behind everything that was asked for, not in a batch,
+ * which would end, and not while a transaction has failed: then it is too late for a part of it, and the end of it undoes the rest.
  */
 static bool
 may_restore(const struct pgr_server *s, const struct pgr_client *c, uint32_t owed)
 {
 	return c->restore != NULL && s->replies.count == owed && s->status != PGR_TXN_FAILED &&
-		!half_sent(c);
+		!s->batch && !s->copy_in && !half_sent(c);
 }
 
 /* The startup values are back, or were never gone. */
@@ -410,8 +430,6 @@ end_restore(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 	bool held = c->leg.held;
 
 	c->leg.held = false;
-	pgr_settings_unref(c->restore);
-	c->restore = NULL;
 	pgr_effect_restored(w, s);
 	if (c->told != NULL)
 		report_held(w, s, c);
@@ -473,7 +491,7 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		pgr_stat_add(&s->pool->stats->query_count, 1);
 	if (r->kind != PGR_REPLY_SYNC)
 		atomic_store_explicit(&pgr_server_slot(w, s)->unnamed, 0, memory_order_relaxed);
-	if (r->kind == PGR_REPLY_QUERY)
+	if (r->kind != PGR_REPLY_SYNC)
 		pgr_effect_ran(s, r);
 	s->cycle.statement = 0;
 	if (s->cycle.eventful && (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE))
@@ -706,7 +724,7 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 	}
 	pgr_replies_fini(&s->replies);
 	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = s->stray_sync = false;
-	s->probe = s->doomed = false;
+	s->probe = s->doomed = s->uncancelable = false;
 	s->unnamed_pending = 0;
 	s->status = PGR_TXN_IDLE;
 	memset(&s->cycle, 0, sizeof(s->cycle));
@@ -716,14 +734,15 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 
 /*
  * May the session go on when its borrowed connection has gone with its home? Not with half a message at
- * the client, not where the connection held state, and not in a transaction: what the client sends next
- * would run outside of it.
+ * the client, not with settings that are undecided, not where the connection held state, and not in a
+ * transaction: what the client sends next would run outside of it.
  */
 static bool
 may_stay(const struct pgr_server *s, const struct pgr_client *c)
 {
-	return c->state == PGR_SESSION_READY && c->pin == PGR_PIN_NONE_REASON &&
-		s->status == PGR_TXN_IDLE && !s->refused_block && !(s->skip > 0 && s->skip_forward);
+	return c->state == PGR_SESSION_READY && c->pin == PGR_PIN_NONE_REASON && c->restore == NULL &&
+		c->track.frames == 0 && s->status == PGR_TXN_IDLE && !s->refused_block &&
+		!(s->skip > 0 && s->skip_forward);
 }
 
 /* Every request that is owed an answer fails, and what is not yet asked to the end will. */

@@ -545,6 +545,7 @@ client_free(struct pgr_worker *w, struct pgr_client *c)
 	pgr_settings_unref(c->sure);
 	pgr_settings_unref(c->told);
 	pgr_settings_unref(c->restore);
+	pgr_settings_unref(c->put_back);
 	pgr_portal_clear(c);
 	free(c->in);
 	free(c);

@@ -42,6 +42,24 @@ ask_pin(struct pgr_server *s, enum pgr_pin pin, bool stays)
 	s->cycle.pin_stays = s->cycle.pin_stays || stays;
 }
 
+static void
+lose_track(struct pgr_server *s, enum pgr_rc rc, const struct pgr_err *err)
+{
+	if (rc == PGR_OK)
+		return;
+	pgr_log(PGR_LOG_DEBUG, "client.settings", "database \"%s\": %s", s->pool->view.pool->database,
+		err->message);
+	ask_pin(s, PGR_PIN_SETTINGS_REASON, true);
+}
+
+/* Reports are held back from now on: this is what the client believes. */
+static void
+hold_reports(struct pgr_client *c)
+{
+	if (c->told == NULL)
+		c->told = pgr_settings_ref(c->settings);
+}
+
 /*
  * Values beyond ASCII are kept as the client wrote them, and are set again in the client_encoding of
  * then: where that has become another one, only the server knows what they are.
@@ -74,24 +92,6 @@ retrack(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 	pgr_client_tell_name(w, c);
 }
 
-static void
-lose_track(struct pgr_server *s, enum pgr_rc rc, const struct pgr_err *err)
-{
-	if (rc == PGR_OK)
-		return;
-	pgr_log(PGR_LOG_DEBUG, "client.settings", "database \"%s\": %s", s->pool->view.pool->database,
-		err->message);
-	ask_pin(s, PGR_PIN_SETTINGS_REASON, true);
-}
-
-/* Reports are held back from now on: this is what the client believes. */
-static void
-hold_reports(struct pgr_client *c)
-{
-	if (c->told == NULL)
-		c->told = pgr_settings_ref(c->settings);
-}
-
 /* RESET took it to the server's default: the startup value is to be put back. */
 static void
 note_restore(struct pgr_server *s, struct pgr_client *c, const char *name)
@@ -108,8 +108,9 @@ note_restore(struct pgr_server *s, struct pgr_client *c, const char *name)
 	lose_track(s, pgr_settings_with(c->restore, name, value, &c->restore, &err), &err);
 }
 
+/* identities: what RESET ALL leaves alone too. */
 static void
-note_restore_all(struct pgr_server *s, struct pgr_client *c)
+note_restore_all(struct pgr_server *s, struct pgr_client *c, bool identities)
 {
 	const struct pgr_settings *startup = c->track.startup;
 	const char *name;
@@ -117,7 +118,7 @@ note_restore_all(struct pgr_server *s, struct pgr_client *c)
 	size_t pos = 0;
 
 	while (pgr_settings_next(startup->text, startup->len, &pos, &name, &value))
-		if (!pgr_settings_is_identity(name))
+		if (identities || !pgr_settings_is_identity(name))
 			note_restore(s, c, name);
 }
 
@@ -163,6 +164,8 @@ value_of(const struct pgr_reading *r, const struct pgr_step *step, char *buf, si
 		return true;
 	pgr_out_init(&out, buf, cap);
 	if (step->value_kind == PGR_VALUE_PARAM) {
+		if (!r->bound)
+			return false;
 		*ret = from_param(r, step->value_param, &out);
 		return !out.full;
 	}
@@ -173,7 +176,7 @@ value_of(const struct pgr_reading *r, const struct pgr_step *step, char *buf, si
 	return !out.full;
 }
 
-/* A boolean that the server has taken: its first letter tells, but for on and off. */
+/* A boolean that the server has taken: its first letter tells, but for on and off; binary, its byte. */
 static bool
 is_true(const char *text)
 {
@@ -183,6 +186,7 @@ is_true(const char *text)
 	case 't':
 	case 'y':
 	case '1' | 0x20:
+	case 1 | 0x20:
 		return true;
 	case 'o':
 		return (text[1] | 0x20) == 'n';
@@ -250,14 +254,31 @@ set_one(struct pgr_server *s, struct pgr_client *c, const struct pgr_reading *r,
 		set_tracked(s, c, "role", value != NULL ? "none" : NULL, local);
 }
 
+/* What was put back in the transaction may have been taken along: it is looked for again. */
+static void
+note_undone(struct pgr_server *s, struct pgr_client *c)
+{
+	const char *name;
+	const char *value;
+	size_t pos = 0;
+
+	while (c->put_back != NULL &&
+		pgr_settings_next(c->put_back->text, c->put_back->len, &pos, &name, &value))
+		note_restore(s, c, name);
+}
+
 /* The transaction has ended as the tag says; nothing that was set in it is undecided. */
 static void
 end_transaction(struct pgr_server *s, struct pgr_client *c, bool committed)
 {
-	if (committed)
+	if (committed) {
 		pgr_track_commit(&c->track);
-	else
+	} else {
 		pgr_track_rollback(&c->track);
+		note_undone(s, c);
+	}
+	pgr_settings_unref(c->put_back);
+	c->put_back = NULL;
 	s->doomed = false;
 }
 
@@ -279,12 +300,45 @@ savepoint(struct pgr_server *s, struct pgr_client *c, const struct pgr_reading *
 		pgr_track_release(&c->track, name);
 	} else {
 		pgr_track_rollback_to(&c->track, name);
+		note_undone(s, c);
 		s->doomed = false;
 	}
 }
 
+/* Nothing is prepared any more but what stands behind in the queue. */
 static void
-take_step(struct pgr_server *s, struct pgr_client *c, const struct pgr_reading *r,
+forget_statements(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	pgr_slot_statement_clear(pgr_server_cold(w, s));
+	pgr_names_clear(w->statements, &c->names);
+	for (uint32_t i = 1; i < s->replies.count; i++) {
+		const struct pgr_reply *r = pgr_replies_at(&s->replies, i);
+
+		if (r->named == NULL || r->ours)
+			continue;
+		if (r->kind == PGR_REPLY_PARSE || r->kind == PGR_REPLY_LOCAL_PARSE)
+			pgr_names_restore(w->statements, &c->names, r->named);
+		else if (r->kind == PGR_REPLY_LOCAL_CLOSE)
+			pgr_names_remove(w->statements, c->names, r->named);
+	}
+}
+
+/* DISCARD ALL: the session is as if it had just begun, but for the startup values. */
+static void
+discard(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	hold_reports(c);
+	forget_statements(w, s, c);
+	pgr_track_discard(&c->track);
+	pgr_settings_unref(c->restore);
+	c->restore = NULL;
+	s->cycle.discarded = true;
+	s->cycle.pin = PGR_PIN_NONE_REASON;
+	s->cycle.pin_stays = false;
+}
+
+static void
+take_step(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, const struct pgr_reading *r,
 	const struct pgr_step *step, const char *tag)
 {
 	struct pgr_err err;
@@ -297,14 +351,15 @@ take_step(struct pgr_server *s, struct pgr_client *c, const struct pgr_reading *
 			set_one(s, c, r, step);
 		break;
 	case PGR_FEATURE_RESET_ALL:
-		note_restore_all(s, c);
+		note_restore_all(s, c, false);
 		lose_track(s, pgr_track_reset_all(&c->track, &err), &err);
 		break;
 	case PGR_FEATURE_COMMIT:
 		end_transaction(s, c, strcmp(tag, "COMMIT") == 0);
 		break;
 	case PGR_FEATURE_PREPARE_TRANSACTION:
-		end_transaction(s, c, strcmp(tag, "PREPARE TRANSACTION") == 0);
+		/* without a block to end it says ROLLBACK, and what was set before it in a pipeline stays */
+		end_transaction(s, c, strcmp(tag, "PREPARE TRANSACTION") == 0 || !s->doomed);
 		break;
 	case PGR_FEATURE_ROLLBACK:
 		end_transaction(s, c, false);
@@ -315,14 +370,10 @@ take_step(struct pgr_server *s, struct pgr_client *c, const struct pgr_reading *
 		savepoint(s, c, r, step);
 		break;
 	case PGR_FEATURE_DISCARD_ALL:
-		hold_reports(c);
-		pgr_track_discard(&c->track);
-		s->cycle.discarded = true;
-		s->cycle.pin = PGR_PIN_NONE_REASON;
-		s->cycle.pin_stays = false;
+		discard(w, s, c);
 		break;
 	case PGR_FEATURE_DEALLOCATE_ALL:
-		s->cycle.deallocated = true;
+		forget_statements(w, s, c);
 		break;
 	default:
 		break;
@@ -335,6 +386,7 @@ pgr_effect_complete(
 {
 	struct pgr_client *c = client_of(s);
 	uint32_t statement = r->kind == PGR_REPLY_QUERY ? s->cycle.statement : 0;
+	bool discarded = s->cycle.discarded;
 	bool any = false;
 
 	if (c == NULL)
@@ -345,11 +397,13 @@ pgr_effect_complete(
 
 		if (step->statement != statement)
 			continue;
-		take_step(s, c, r->reading, step, tag);
+		take_step(w, s, c, r->reading, step, tag);
 		any = true;
 	}
-	if (any)
-		retrack(w, s, c);
+	if (!any)
+		return;
+	s->cycle.behind = discarded;
+	retrack(w, s, c);
 }
 
 void
@@ -361,6 +415,8 @@ pgr_effect_may_have_run(struct pgr_server *s, const struct pgr_reading *reading)
 	s->cycle.releases = s->cycle.releases || reading->releases;
 	if (s->cycle.syntax && reading->pin == PGR_PIN_FEATURES + PGR_FEATURE_UNKNOWN)
 		return;
+	if (s->cycle.discarded && reading->pin != PGR_PIN_NONE_REASON)
+		s->cycle.behind = true;
 	if (atomic_load_explicit(&s->pool->view.pool->set.on_session_feature,
 			memory_order_relaxed) != PGR_ON_FEATURE_IGNORE)
 		ask_pin(s, (enum pgr_pin)reading->pin, !reading->shows);
@@ -459,30 +515,30 @@ pgr_effect_report(struct pgr_worker *w, struct pgr_server *s, const char *report
 		take_reports(w, s, c);
 }
 
-/* DISCARD ALL and DEALLOCATE ALL leave nothing prepared; the first nothing at all. */
+/*
+ * A ReadyForQuery behind DISCARD ALL: the startup values go in front of the next query, or, where the
+ * batch has already gone on, are put back as behind a RESET.
+ */
 static void
-forget_session(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+end_discard(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 {
-	struct pgr_slot *slot = pgr_server_slot(w, s);
-
-	pgr_slot_statement_clear(pgr_server_cold(w, s));
 	if (c != NULL)
-		pgr_names_clear(w->statements, &c->names);
-	if (!s->cycle.discarded)
+		pgr_client_unpin(w, c);
+	if (c != NULL && s->cycle.behind) {
+		note_restore_all(s, c, true);
+		take_reports(w, s, c);
 		return;
-	pgr_settings_applied(slot, pgr_server_cold(w, s), pgr_settings_empty());
-	atomic_store_explicit(&slot->unnamed, 0, memory_order_relaxed);
-	if (c == NULL)
+	}
+	pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), pgr_settings_empty());
+	pgr_settings_unref(s->reports);
+	s->reports = NULL;
+	if (c == NULL) {
+		pgr_slot_statement_clear(pgr_server_cold(w, s));
 		return;
-	pgr_statement_unref(w->statements, c->unnamed);
-	c->unnamed = NULL;
+	}
 	pgr_settings_unref(c->sure);
 	c->sure = pgr_settings_ref(c->settings);
-	c->leg.fresh = true; /* the startup values go in front of the next query */
-	pgr_settings_unref(c->restore);
-	pgr_settings_unref(s->reports);
-	c->restore = s->reports = NULL;
-	pgr_client_unpin(w, c);
+	c->leg.fresh = true;
 }
 
 /* Outside of transactions the server has just what the track says. */
@@ -502,16 +558,16 @@ pgr_effect_ready(struct pgr_worker *w, struct pgr_server *s)
 	struct pgr_client *c = client_of(s);
 	bool idle = s->status == PGR_TXN_IDLE;
 
-	if (c != NULL && idle && c->track.frames > 0) {
+	if (c != NULL && idle && (c->track.frames > 0 || c->put_back != NULL)) {
 		end_transaction(s, c, !s->doomed);
 		retrack(w, s, c);
 	}
 	if (idle)
 		s->doomed = false;
-	if (c != NULL && !s->cycle.discarded)
+	if (s->cycle.discarded)
+		end_discard(w, s, c);
+	else if (c != NULL)
 		take_reports(w, s, c);
-	if (s->cycle.discarded || s->cycle.deallocated)
-		forget_session(w, s, c);
 	if (c != NULL && idle)
 		note_applied(w, s, c);
 	if (c != NULL && s->cycle.pin != PGR_PIN_NONE_REASON)
@@ -522,19 +578,55 @@ pgr_effect_ready(struct pgr_worker *w, struct pgr_server *s)
 	memset(&s->cycle, 0, sizeof(s->cycle));
 }
 
+/* Its settings go in front of the next query, all of them. */
+static void
+begin_anew(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	pgr_settings_unknown(pgr_server_slot(w, s));
+	pgr_settings_unref(s->reports);
+	s->reports = NULL;
+	pgr_settings_unref(c->sure);
+	c->sure = pgr_settings_ref(c->settings);
+	c->leg.fresh = true;
+}
+
+/* What was put back in a transaction goes with it, or with a savepoint. */
+static void
+remember_restored(struct pgr_server *s, struct pgr_client *c)
+{
+	const char *name;
+	const char *value;
+	size_t pos = 0;
+	struct pgr_err err;
+
+	if (c->put_back == NULL)
+		c->put_back = pgr_settings_empty();
+	while (pgr_settings_next(c->restore->text, c->restore->len, &pos, &name, &value))
+		lose_track(s, pgr_settings_with(c->put_back, name, value, &c->put_back, &err), &err);
+}
+
 void
 pgr_effect_restored(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_client *c = client_of(s);
 
-	take_reports(w, s, c);
+	if (s->status != PGR_TXN_IDLE)
+		remember_restored(s, c);
+	pgr_settings_unref(c->restore);
+	c->restore = NULL;
+	if (s->cycle.unrestored)
+		begin_anew(w, s, c);
+	else
+		take_reports(w, s, c);
 	if (s->status == PGR_TXN_IDLE)
 		note_applied(w, s, c);
+	if (s->cycle.pin != PGR_PIN_NONE_REASON)
+		pgr_client_pin(w, c, (enum pgr_pin)s->cycle.pin, s->cycle.pin_stays);
 	memset(&s->cycle, 0, sizeof(s->cycle));
 }
 
 bool
 pgr_effect_settled(const struct pgr_server *s)
 {
-	return s->tuning == 0 && !s->cycle.touched;
+	return s->tuning == 0 && !s->cycle.touched && s->leg->client->restore == NULL;
 }

@@ -34,7 +34,7 @@ void pgr_effect_report(
 /* A ReadyForQuery for what the client sent, after anything eventful: s->status is new. */
 void pgr_effect_ready(struct pgr_worker *w, struct pgr_server *s);
 
-/* A ReadyForQuery for startup values that were put back; c->restore is none by now. */
+/* The startup values of c->restore were put back, or had never gone. */
 void pgr_effect_restored(struct pgr_worker *w, struct pgr_server *s);
 
 /* Are the client's settings just what it has been told? Statements on their way may change them. */

@@ -108,9 +108,17 @@ need_server(struct pgr_worker *w, struct pgr_client *c)
 }
 
 /*
- * A server is there, takes more, and nobody else should be served first: a client that pipelines
- * whole requests keeps its lease only while nobody waits.
+ * Before another request of a pipeline: are startup values to be put back first, or should somebody else
+ * be served? A client that pipelines whole requests keeps its lease only while nobody waits.
  */
+static bool
+must_yield(const struct pgr_client *c)
+{
+	return c->restore != NULL || (c->leg.server->resetting > 0 && c->track.startup->len > 0) ||
+		(c->pin == PGR_PIN_NONE_REASON && pgr_pool_wanted(&c->leg.pool->view));
+}
+
+/* A server is there, takes more, and nothing else comes first. */
 static bool
 may_send(struct pgr_worker *w, struct pgr_client *c)
 {
@@ -120,8 +128,7 @@ may_send(struct pgr_worker *w, struct pgr_client *c)
 		return need_server(w, c);
 	if (pgr_stream_blocked(&s->io) || s->replies.count >= PGR_REPLIES_MOST)
 		c->stalled = true;
-	else if (!s->batch && !s->copy_in && s->replies.count > 0 && c->pin == PGR_PIN_NONE_REASON &&
-		pgr_pool_wanted(&c->leg.pool->view))
+	else if (c->leg.held || (!s->batch && !s->copy_in && s->replies.count > 0 && must_yield(c)))
 		c->stalled = true;
 	if (c->stalled)
 		return false;
@@ -171,6 +178,8 @@ expect_read(struct pgr_worker *w, struct pgr_client *c, enum pgr_reply_kind kind
 	s->tuning += r->tunes;
 	s->retuning += reading->retunes;
 	s->committing += reading->commits;
+	s->resetting += reading->resets;
+	s->clearing += reading->clears;
 	if (reading->commits && !s->uncancelable) {
 		/* nobody cancels this on our own account, not even after our death: its outcome would be hidden */
 		s->uncancelable = true;
@@ -225,7 +234,7 @@ enum pending {
 	PENDING_NONE,
 	PENDING_THERE,  /* parsed in this very batch: it will be there, or all of this is skipped */
 	PENDING_GONE,   /* closed in this very batch */
-	PENDING_UNSURE, /* an earlier batch, which may have failed, decides */
+	PENDING_UNSURE, /* an earlier batch, which may have failed, or a DEALLOCATE ALL decides */
 };
 
 static enum pending
@@ -276,8 +285,8 @@ static bool
 statement_there(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
 {
 	struct pgr_server *s = c->leg.server;
-	enum pending pending =
-		s->replies.count > 0 ? pending_of(&s->replies, st->hash) : PENDING_NONE;
+	enum pending pending = s->clearing > 0 ? PENDING_UNSURE
+		: s->replies.count > 0 ? pending_of(&s->replies, st->hash) : PENDING_NONE;
 
 	switch (pending) {
 	case PENDING_NONE:
@@ -303,6 +312,42 @@ ensure_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statemen
 	send_parse(w, c, st, NULL, true);
 }
 
+/* Is it read alike whatever client_encoding and standard_conforming_strings are? */
+static bool
+is_unequivocal(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\\' || (unsigned char)text[i] > 0x7f)
+			return false;
+	return true;
+}
+
+/*
+ * May the server read what comes next in another way than the client's settings say? Behind a change
+ * that was not yet answered, an end of what was set in a transaction, a failure that has undone it.
+ */
+static bool
+reads_otherwise(const struct pgr_client *c)
+{
+	const struct pgr_server *s = c->leg.server;
+
+	return s != NULL && (s->retuning > 0 || c->restore != NULL ||
+		(s->replies.count > 0 && pgr_track_retunes(&c->track)));
+}
+
+/* What matters in a text that is about to be sent; a reference, or NULL. */
+static struct pgr_reading *
+read_text(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t len)
+{
+	const struct pgr_settings *set = c->settings;
+	bool opaque = set->encoding == PGR_SAID_NOTHING ? c->opaque : set->encoding == PGR_SAID_YES;
+	bool strings = set->strings == PGR_SAID_NOTHING ? c->strings : set->strings == PGR_SAID_YES;
+
+	if ((opaque || reads_otherwise(c)) && !is_unequivocal(text, len))
+		return pgr_reading_unread(PGR_PIN_ENCODING_REASON);
+	return pgr_readings_get(w->readings, text, len, !strings);
+}
+
 static void
 send_unnamed(struct pgr_worker *w, struct pgr_client *c)
 {
@@ -313,6 +358,8 @@ send_unnamed(struct pgr_worker *w, struct pgr_client *c)
 
 	body[0] = '\0';
 	pgr_vec_add(&w->out, st->tail, st->tail_len);
+	pgr_reading_unref(st->reading); /* the settings under which it was read may be others by now */
+	st->reading = read_text(w, c, st->tail, strlen(st->tail));
 	r->ours = true;
 	r->unnamed = true;
 	r->statement = r->kind != PGR_REPLY_NONE ? pgr_statement_ref(st) : NULL;
@@ -334,38 +381,13 @@ ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
 		send_unnamed(w, c);
 }
 
-/* Is it read alike whatever client_encoding and standard_conforming_strings are? */
-static bool
-is_unequivocal(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (text[i] == '\\' || (unsigned char)text[i] > 0x7f)
-			return false;
-	return true;
-}
-
-/* What matters in a text that is about to be sent; a reference, or NULL. */
-static struct pgr_reading *
-read_text(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t len)
-{
-	const struct pgr_settings *set = c->settings;
-	bool opaque = set->encoding == PGR_SAID_NOTHING ? c->opaque : set->encoding == PGR_SAID_YES;
-	bool strings = set->strings == PGR_SAID_NOTHING ? c->strings : set->strings == PGR_SAID_YES;
-
-	/* retuning: behind a change that was not yet answered, in one batch with it */
-	if ((opaque || (c->leg.server != NULL && c->leg.server->retuning > 0)) &&
-		!is_unequivocal(text, len))
-		return pgr_reading_unread(PGR_PIN_ENCODING_REASON);
-	return pgr_readings_get(w->readings, text, len, !strings);
-}
-
 /* Must what is sent wait until it is known how texts are to be read? */
 static bool
 must_wait_to_read(struct pgr_client *c)
 {
 	const struct pgr_server *s = c->leg.server;
 
-	if (s->retuning == 0 || s->batch)
+	if (s->batch || s->replies.count == 0 || !reads_otherwise(c))
 		return false;
 	c->stalled = true;
 	return true;
@@ -455,11 +477,28 @@ on_function_call(
 		return need(c, PGR_WIRE_HEADER + 4);
 	if (!may_send(w, c))
 		return FEED_WAIT;
-	if (!is_known_function(pgr_get32(p + PGR_WIRE_HEADER)))
-		pgr_client_pin(w, c, PGR_PIN_FUNCTION_REASON, true);
-	(void)expect(c, PGR_REPLY_FUNCTION);
+	expect_read(w, c, PGR_REPLY_FUNCTION, is_known_function(pgr_get32(p + PGR_WIRE_HEADER))
+			? NULL : pgr_reading_unread(PGR_PIN_FUNCTION_REASON));
 	forward(c, size);
 	return FEED_NEXT;
+}
+
+/* Does the client have this name only until a DEALLOCATE ALL on its way takes it? */
+static bool
+is_cleared(const struct pgr_client *c, const struct pgr_named *named)
+{
+	struct pgr_server *s = c->leg.server;
+
+	for (uint32_t i = s->replies.count; i > 0 && s->clearing > 0; i--) {
+		const struct pgr_reply *r = pgr_replies_at(&s->replies, i - 1);
+
+		if (r->named == named && !r->ours &&
+			(r->kind == PGR_REPLY_PARSE || r->kind == PGR_REPLY_LOCAL_PARSE))
+			return false;
+		if (r->reading != NULL && r->reading->clears)
+			return true;
+	}
+	return false;
 }
 
 /* Parse of a name that the client has: let the server say what it says to a second Parse. */
@@ -570,6 +609,10 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	if (s->skipping) { /* the server will not read it, nor do we */
 		s->batch = true;
 		return FEED_NEXT;
+	}
+	if (named != NULL && is_cleared(c, named)) {
+		pgr_names_remove(w->statements, c->names, named);
+		named = NULL;
 	}
 	if (named != NULL)
 		return parse_duplicate(w, c, named);
@@ -720,7 +763,7 @@ find_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t 
 {
 	struct pgr_named *named = c->tracks ? pgr_names_find(c->names, name, len) : NULL;
 
-	if (named == NULL || renew(w, c, named) != PGR_OK)
+	if (named == NULL || is_cleared(c, named) || renew(w, c, named) != PGR_OK)
 		return NULL;
 	ensure_statement(w, c, named->statement);
 	return named;
@@ -788,7 +831,7 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 			return fail_session(w, c, "08P01", "invalid Bind message");
 		return need(c, (uint32_t)have + 1);
 	}
-	if (have < size && values_matter(c, name, (size_t)name_len))
+	if (have < size && size <= PGR_READING_MOST && values_matter(c, name, (size_t)name_len))
 		return need(c, size);
 	if (!may_send(w, c))
 		return FEED_WAIT;

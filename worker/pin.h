@@ -17,6 +17,7 @@
 	X(ENCODING, "uses a client_encoding in which texts are not read")                          \
 	X(SETTINGS, "makes settings that pgroute cannot follow")                            \
 	X(FUNCTION, "calls a function that pgroute does not know by a FunctionCall message")       \
+	X(PORTAL, "executes a portal after a Bind has failed")                                     \
 	X(CALL, "calls a procedure, which may do anything")                                        \
 	X(PREPARE, "prepares a statement in SQL")
 

@@ -1,7 +1,7 @@
 /*
  * Portals by name, in a short list: almost always there is the unnamed one alone, which the client
- * record holds itself. Called by front.c as messages are sent; that a Bind fails does no harm, since
- * then no Execute of it succeeds.
+ * record holds itself. Called by front.c as messages are sent. When a Bind fails, a portal of that name
+ * from before a savepoint may live on: then all are in doubt, and who executes one is pinned.
  */
 #include "worker/portal.h"
 
@@ -65,7 +65,7 @@ pgr_portal_bind(struct pgr_client *c, const char *name, size_t len, struct pgr_r
 		set(&c->bound, reading);
 	else if (*link != NULL)
 		set(&(*link)->reading, reading);
-	else if (reading != NULL) {
+	else if (reading != NULL || c->portals_doubtful) {
 		*link = is_full(c) ? NULL : portal_new(name, len);
 		if (*link == NULL) {
 			pgr_reading_unref(reading);
@@ -85,12 +85,24 @@ pgr_portal_execute(const struct pgr_client *c, const char *name, size_t len)
 	if (len == 0)
 		return pgr_reading_ref(c->bound);
 	p = *find(&first, name, len);
+	if (p == NULL && c->portals_doubtful)
+		return pgr_reading_unread(PGR_PIN_PORTAL_REASON);
 	return p != NULL ? pgr_reading_ref(p->reading) : NULL;
+}
+
+void
+pgr_portal_doubt(struct pgr_client *c)
+{
+	c->portals_doubtful = true;
+	set(&c->bound, pgr_reading_unread(PGR_PIN_PORTAL_REASON));
+	for (struct pgr_portal *p = c->portals; p != NULL; p = p->next)
+		set(&p->reading, pgr_reading_unread(PGR_PIN_PORTAL_REASON));
 }
 
 void
 pgr_portal_clear(struct pgr_client *c)
 {
+	c->portals_doubtful = false;
 	set(&c->bound, NULL);
 	while (c->portals != NULL) {
 		struct pgr_portal *p = c->portals;

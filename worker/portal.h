@@ -17,6 +17,9 @@ PGR_MUST bool pgr_portal_bind(
 /* An Execute of that portal: a new reference to its reading, or NULL. */
 struct pgr_reading *pgr_portal_execute(const struct pgr_client *c, const char *name, size_t len);
 
+/* A Bind has failed, or was skipped: which statements the portals have is not known any more. */
+void pgr_portal_doubt(struct pgr_client *c);
+
 /* No portal lives on: the transaction has ended. */
 void pgr_portal_clear(struct pgr_client *c);
 

@@ -88,6 +88,10 @@ look_at_step(struct pgr_reading *r, const struct pgr_step *step)
 		step->kind == PGR_FEATURE_PREPARE_TRANSACTION;
 	r->sets = r->sets || step->kind == PGR_FEATURE_SET || step->kind == PGR_FEATURE_RESET ||
 		step->kind == PGR_FEATURE_RESET_ALL || step->kind == PGR_FEATURE_DISCARD_ALL;
+	r->resets = r->resets || step->kind == PGR_FEATURE_RESET ||
+		step->kind == PGR_FEATURE_RESET_ALL || step->kind == PGR_FEATURE_DISCARD_ALL;
+	r->clears = r->clears || step->kind == PGR_FEATURE_DISCARD_ALL ||
+		step->kind == PGR_FEATURE_DEALLOCATE_ALL;
 	r->ends = r->ends || step->kind == PGR_FEATURE_COMMIT || step->kind == PGR_FEATURE_ROLLBACK ||
 		step->kind == PGR_FEATURE_ROLLBACK_TO || step->kind == PGR_FEATURE_PREPARE_TRANSACTION;
 }
@@ -184,7 +188,6 @@ pgr_readings_get(struct pgr_readings *all, const char *text, size_t len, bool st
 struct values {
 	const char *at;
 	const char *end;
-	const char *formats;
 	uint16_t n_formats;
 	uint16_t n;
 };
@@ -195,11 +198,11 @@ begin_values(struct values *v, const char *p, const char *end)
 	if (end - p < 2)
 		return false;
 	v->n_formats = pgr_get16(p);
-	v->formats = p + 2;
-	if (end - v->formats < (ptrdiff_t)v->n_formats * 2 + 2)
+	p += 2;
+	if (end - p < (ptrdiff_t)v->n_formats * 2 + 2)
 		return false;
-	v->n = pgr_get16(v->formats + (size_t)v->n_formats * 2);
-	v->at = v->formats + (size_t)v->n_formats * 2 + 2;
+	v->n = pgr_get16(p + (size_t)v->n_formats * 2);
+	v->at = p + (size_t)v->n_formats * 2 + 2;
 	v->end = end;
 	return true;
 }
@@ -215,19 +218,15 @@ next_value(struct values *v, int64_t *ret_len)
 	return *ret_len <= v->end - v->at;
 }
 
-/* Text and binary are the same for texts; a boolean is brought to the form of a text. */
+/* Text and binary are the same for texts. */
 static void
-put_value(const struct values *v, uint16_t i, int64_t len, char *to, struct pgr_span *ret)
+put_value(const struct values *v, int64_t len, char *to, struct pgr_span *ret)
 {
-	uint16_t format = v->n_formats == 0 ? 0 : pgr_get16(v->formats + (v->n_formats == 1 ? 0 : i * 2u));
-
 	if (len < 0) {
 		*ret = (struct pgr_span){1, 0};
 		return;
 	}
 	memcpy(to, v->at, (size_t)len);
-	if (format == 1 && len == 1 && (v->at[0] == 0 || v->at[0] == 1))
-		*to = v->at[0] == 0 ? 'f' : 't';
 	ret->end = ret->start + (uint32_t)len;
 }
 
@@ -272,7 +271,7 @@ pgr_reading_bind(struct pgr_reading *r, const char *values, const char *end)
 			return pgr_reading_ref(r);
 		}
 		made->param[i].start = at;
-		put_value(&v, i, len, made->text + at, &made->param[i]);
+		put_value(&v, len, made->text + at, &made->param[i]);
 		if (len > 0) {
 			v.at += len;
 			at += (uint32_t)len;

@@ -26,6 +26,8 @@ struct pgr_reading {
 	bool retunes;  /* changes how texts are read: standard_conforming_strings, client_encoding */
 	bool commits;  /* may end a transaction: its outcome must not be hidden by a cancel */
 	bool sets;     /* SET, RESET, DISCARD ALL and the like */
+	bool resets;   /* RESET, DISCARD ALL: startup values are to be put back */
+	bool clears;   /* DEALLOCATE ALL, DISCARD ALL: no statement stays prepared */
 	bool ends;     /* ends what was set in a transaction, or since a savepoint */
 	bool releases; /* may end what pinned */
 	bool bound;    /* its parameters have got their values */

@@ -131,10 +131,18 @@ pgr_settings_said_strings(const char *text, size_t len)
 {
 	const char *value = pgr_settings_get(text, len, "standard_conforming_strings");
 
-	if (value == NULL)
+	if (value == NULL || *value == '\0') /* empty: the server's own (track.c) */
 		return PGR_SAID_NOTHING;
-	/* whatever a boolean may be written as, in doubt it is read as the server does not */
-	return strcasecmp(value, "on") == 0 ? PGR_SAID_NO : PGR_SAID_YES;
+	switch (tolower((unsigned char)*value)) { /* of a boolean that a server takes the beginning tells */
+	case 't':
+	case 'y':
+	case '1':
+		return PGR_SAID_NO;
+	case 'o':
+		return tolower((unsigned char)value[1]) == 'n' ? PGR_SAID_NO : PGR_SAID_YES;
+	default:
+		return PGR_SAID_YES;
+	}
 }
 
 /* Is an encoding's name this one, but for case and all but letters and digits? */
@@ -160,7 +168,7 @@ pgr_settings_said_encoding(const char *text, size_t len)
 		"win949", "windows949", "gb18030", "johab"};
 	const char *value = pgr_settings_get(text, len, "client_encoding");
 
-	if (value == NULL)
+	if (value == NULL || *value == '\0')
 		return PGR_SAID_NOTHING;
 	for (size_t i = 0; i < PGR_COUNT_OF(names); i++)
 		if (is_encoding(value, names[i]))
@@ -209,6 +217,10 @@ out_pair(struct pgr_out *out, const char *name, const char *value)
 	pgr_out_string(out, value);
 }
 
+/* Names that servers take for others. */
+static const char *const renamed[][2] = {
+	{"sort_mem", "work_mem"}, {"vacuum_mem", "maintenance_work_mem"}};
+
 void
 pgr_settings_fold(const char *name, char *ret, size_t cap)
 {
@@ -217,6 +229,9 @@ pgr_settings_fold(const char *name, char *ret, size_t cap)
 	for (i = 0; name[i] != '\0' && i < cap - 1; i++)
 		ret[i] = (char)tolower((unsigned char)name[i]);
 	ret[i] = '\0';
+	for (i = 0; i < PGR_COUNT_OF(renamed); i++)
+		if (strcmp(ret, renamed[i][0]) == 0 && strlen(renamed[i][1]) < cap)
+			memcpy(ret, renamed[i][1], strlen(renamed[i][1]) + 1);
 }
 
 enum pgr_rc

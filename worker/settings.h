@@ -93,7 +93,7 @@ bool pgr_settings_at_login(const struct pgr_slot_cold *cold, const char *name, c
 void pgr_settings_report(struct pgr_vec *vec, const char *reported, size_t len,
 	const struct pgr_settings *own, const struct pgr_settings *told);
 
-/* name in lower case, which settings are kept by; cut at cap. ret may be name. */
+/* The name by which a setting is kept: in lower case, its newest one; cut at cap. ret may be name. */
 void pgr_settings_fold(const char *name, char *ret, size_t cap);
 
 /* role and session_authorization: RESET ALL leaves them alone. */

@@ -19,6 +19,7 @@
 #include "worker/client.h"
 #include "worker/lease.h"
 #include "worker/server.h"
+#include "worker/settings.h"
 
 static enum pgr_rc
 end_copy(struct pgr_server *s, struct pgr_vec *out)
@@ -105,6 +106,8 @@ pgr_settle_begin(struct pgr_worker *w, struct pgr_server *s, bool vanished)
 	s->reset = s->reset || c->pin != PGR_PIN_NONE_REASON || c->restore != NULL || s->replies.count > 0 || s->batch || s->status != PGR_TXN_IDLE;
 	s->leg = NULL;
 	s->skip_forward = false;
+	pgr_settings_unref(s->reports); /* of this session, not of the next one */
+	s->reports = NULL;
 	leg->server = NULL;
 	pgr_list_remove(&leg->run);
 	pgr_client_mark(w, c, PGR_CLIENT_IDLE);

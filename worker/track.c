@@ -215,6 +215,26 @@ pgr_track_discard(struct pgr_track *t)
 	drop_frames(t, 0);
 }
 
+static bool
+tunes(const struct pgr_settings *s)
+{
+	return s->strings != PGR_SAID_NOTHING || s->encoding != PGR_SAID_NOTHING;
+}
+
+bool
+pgr_track_retunes(const struct pgr_track *t)
+{
+	bool any = t->frames > 0 && tunes(t->local);
+
+	for (uint32_t i = 0; i < t->frames && !any; i++) {
+		const struct pgr_settings *was = t->frame[i].session;
+
+		any = tunes(t->frame[i].local) || was->strings != t->session->strings ||
+			was->encoding != t->session->encoding;
+	}
+	return any;
+}
+
 static const char *
 value_in(const struct pgr_settings *s, const char *name)
 {

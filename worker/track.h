@@ -61,6 +61,9 @@ void pgr_track_discard(struct pgr_track *t);
 PGR_MUST enum pgr_rc pgr_track_spell(
 	struct pgr_track *t, const char *name, const char *value, struct pgr_err *err);
 
+/* May the end of the transaction, or of a part of it, change how texts are read? */
+bool pgr_track_retunes(const struct pgr_track *t);
+
 /*
  * What is in force now: session with local on top. A new reference, or NULL (no memory, no room).
  */

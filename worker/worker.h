@@ -146,10 +146,12 @@ struct pgr_client {
 	struct pgr_settings *sure;     /* at the last ReadyForQuery, as the server has them */
 	struct pgr_settings *told;     /* reports are held back: what the client believes; else NULL */
 	struct pgr_settings *restore;  /* RESET took these startup values away; NULL: none */
+	struct pgr_settings *put_back; /* those that were put back in this transaction; NULL: none */
 	struct pgr_names *names;       /* prepared statements by the client's names */
 	struct pgr_statement *unnamed;
 	struct pgr_reading *bound;     /* of the unnamed portal */
 	struct pgr_portal *portals;    /* named ones whose statement has a reading */
+	bool portals_doubtful;         /* a Bind has failed since the transaction began */
 	struct pgr_login *login; /* only until READY */
 	pgr_usec since;          /* last change between idle and busy */
 	pgr_usec query_start;    /* 0: none */
@@ -173,8 +175,9 @@ struct pgr_cycle {
 	bool touched;     /* settings may be other ones now */
 	bool syntax;      /* an error said that the text is no SQL: nothing of it ran */
 	bool releases;    /* what pinned may have gone */
+	bool unrestored;  /* startup values could not be put back */
 	bool discarded;   /* DISCARD ALL */
-	bool deallocated; /* DEALLOCATE ALL */
+	bool behind;      /* and something that matters in the same batch behind it */
 };
 
 /* What the home of a TLS connection has for the clients of others (home.c). */
@@ -221,6 +224,8 @@ struct pgr_server {
 	bool unread; /* leased dirty, and not yet read */
 	uint32_t tuning; /* entries of replies that change settings */
 	uint32_t retuning; /* those that change how texts are read */
+	uint32_t resetting; /* those behind which startup values are put back */
+	uint32_t clearing; /* those that leave nothing prepared */
 	struct pgr_cycle cycle;
 	struct pgr_settings *reports; /* ParameterStatus that were not yet taken into account; NULL: none */
 	uint32_t unnamed_pending; /* Parse of the unnamed statement in this batch, unanswered */
