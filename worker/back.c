@@ -414,7 +414,8 @@ half_sent(const struct pgr_client *c)
 
 /*
  * Is this the moment to put startup values back? Behind everything that was asked for, not in a batch,
- * which would end, and not while a transaction has failed: then it is too late for a part of it, and the end of it undoes the rest.
+ * which would end, and not while a transaction has failed: then it is too late for a part of it, and the
+ * end of it undoes the rest.
  */
 static bool
 may_restore(const struct pgr_server *s, const struct pgr_client *c, uint32_t owed)

@@ -27,7 +27,7 @@ VALUES = {
     "bytea_output": ("escape", "hex"),
     "standard_conforming_strings": ("off", "on", "DEFAULT"),
     "default_transaction_isolation": ("'serializable'", "'read committed'"),
-    "my.custom": ("'x'", "''", "1"),
+    "my.custom": ("'x'", "'it''s'", "''", "1"),
     "role": ("app_reader", "NONE", "'app_reader'"),
     "client_encoding": ("'LATIN1'", "utf8"),
 }
