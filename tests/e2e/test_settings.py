@@ -82,10 +82,17 @@ class Author:
         return self.dice.choice([self.set, self.set, self.set, self.set_config, self.reset, self.transaction, self.transaction,
                                  self.other])()
 
+    def unequivocal(self, kinds):
+        """What may stand behind a change of how texts are read, in one batch with it, and does not pin."""
+        while True:
+            sql = self.dice.choice(kinds)()
+            if "\\" not in sql and sql.isascii():
+                return sql
+
     def named(self):
         """Prepares one of a few names anew."""
         name = self.dice.choice(["s", "t"])
-        return close("S", name) + parse(name, self.dice.choice([self.set, self.set_config, self.reset])())
+        return close("S", name) + parse(name, self.unequivocal([self.set, self.set_config, self.reset]))
 
     def again(self):
         """Executes one of them, prepared under whatever settings; the client may not have it."""
@@ -101,7 +108,7 @@ class Author:
         if kind == "pipeline" and any("\\" in sql or not sql.isascii() for sql in statements):
             kind = "many"  # behind a change of how texts are read, in one batch with it, these pin
         if kind == "discard":
-            behind = b"".join(run(self.set()) for _ in statements)
+            behind = b"".join(run(self.unequivocal([self.set])) for _ in statements)
             return self.dice.choice([[query("DISCARD ALL")], [query("DISCARD ALL"), query("SHOW work_mem")], [run("DISCARD ALL") + behind + sync()],
                                      [query("DEALLOCATE ALL"), self.again()], [run("DEALLOCATE ALL") + self.named() + sync(), self.again()]])
         if kind == "named":
