@@ -331,8 +331,12 @@ reads_otherwise(const struct pgr_client *c)
 {
 	const struct pgr_server *s = c->leg.server;
 
-	return s != NULL && (s->retuning > 0 || c->restore != NULL ||
-		(s->replies.count > 0 && pgr_track_retunes(&c->track)));
+	if (s == NULL)
+		return false;
+	if (s->retuning > 0 || (c->restore != NULL && (c->restore->strings != PGR_SAID_NOTHING ||
+			c->restore->encoding != PGR_SAID_NOTHING)))
+		return true;
+	return (s->replies.count > 0 || c->restore != NULL) && pgr_track_retunes(&c->track);
 }
 
 /* What matters in a text that is about to be sent; a reference, or NULL. */
