@@ -283,24 +283,34 @@ pgr_settings_unknown(struct pgr_slot *slot)
 }
 
 /*
- * Who the session acts as decides what it may set: all else is set as the one who has logged in, so
- * these go first when they go, and come last when they come.
+ * Who the session acts as decides what it may set, and how long a statement may take, whether that
+ * succeeds: all else is set as the one who has logged in, and not within the time of the client before.
+ * So these go first when they go, and come last when they come.
  */
-static const char *const identities[] = {"session_authorization", "role"};
+static const char *const apart[] = {"statement_timeout", "session_authorization", "role"};
+
+static bool
+stands_apart(const char *name)
+{
+	for (size_t i = 0; i < PGR_COUNT_OF(apart); i++)
+		if (strcmp(apart[i], name) == 0)
+			return true;
+	return false;
+}
 
 bool
 pgr_settings_is_identity(const char *name)
 {
-	return strcmp(name, identities[0]) == 0 || strcmp(name, identities[1]) == 0;
+	return strcmp(name, apart[1]) == 0 || strcmp(name, apart[2]) == 0;
 }
 
 static void
-reset_identities(struct pgr_out *out, const char *have, size_t len, bool unknown)
+reset_apart(struct pgr_out *out, const char *have, size_t len, bool unknown)
 {
-	for (size_t i = 0; i < PGR_COUNT_OF(identities); i++)
-		if (unknown || pgr_settings_get(have, len, identities[i]) != NULL) {
+	for (size_t i = 0; i < PGR_COUNT_OF(apart); i++)
+		if (unknown || pgr_settings_get(have, len, apart[i]) != NULL) {
 			pgr_out_text(out, "RESET ");
-			pgr_params_quote_name(out, identities[i]);
+			pgr_params_quote_name(out, apart[i]);
 			pgr_out_byte(out, ';');
 		}
 }
@@ -319,26 +329,26 @@ pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	const char *value;
 	size_t pos = 0;
 
-	reset_identities(out, cold->settings, have, unknown);
+	reset_apart(out, cold->settings, have, unknown);
 	if (unknown)
 		pgr_out_text(out, "RESET ALL;");
 	while (pgr_settings_next(s->text, s->len, &pos, &name, &value) && sets < DIFFERENCE_MOST) {
 		const char *old = pgr_settings_get(cold->settings, have, name);
 
-		if (!pgr_settings_is_identity(name) && (old == NULL || strcmp(old, value) != 0))
+		if (!stands_apart(name) && (old == NULL || strcmp(old, value) != 0))
 			set[sets++] = (struct pgr_param){name, value};
 	}
 	pos = 0;
 	while (pgr_settings_next(cold->settings, have, &pos, &name, &value) && resets < DIFFERENCE_MOST)
-		if (!pgr_settings_is_identity(name) && pgr_settings_get(s->text, s->len, name) == NULL)
+		if (!stands_apart(name) && pgr_settings_get(s->text, s->len, name) == NULL)
 			reset[resets++] = name;
 	if (sets == DIFFERENCE_MOST || resets == DIFFERENCE_MOST)
 		return false;
 	pgr_params_apply(out, set, sets, reset, resets);
 	sets = 0;
-	for (size_t i = 0; i < PGR_COUNT_OF(identities); i++)
-		if ((value = pgr_settings_get(s->text, s->len, identities[i])) != NULL)
-			set[sets++] = (struct pgr_param){identities[i], value};
+	for (size_t i = 0; i < PGR_COUNT_OF(apart); i++)
+		if ((value = pgr_settings_get(s->text, s->len, apart[i])) != NULL)
+			set[sets++] = (struct pgr_param){apart[i], value};
 	if (sets > 0 && out->len > 0)
 		pgr_out_byte(out, ';');
 	pgr_params_apply(out, set, sets, NULL, 0);

@@ -305,6 +305,18 @@ def test_a_pin_ends_when_nothing_is_left_that_pins(pg, pgroute):
             assert a.query("SHOW work_mem").value() == "77MB"
 
 
+def test_a_statement_timeout_is_not_that_of_the_settings_of_the_next(own_pg, pgroute):
+    """What is set for the next client runs without the time limit of the one before."""
+    pg = own_pg(log_statement="'all'")
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        a.query("SET statement_timeout = '77s'")
+        b.query("SET search_path = pg_catalog")
+        assert a.query("SHOW statement_timeout").value() == "77s" and b.query("SHOW statement_timeout").value() == "0"
+        sent = [line for line in pg.log_since(0).splitlines() if "statement: " in line and "search_path" in line and "set_config" in line]
+        assert sent and all('RESET "statement_timeout";' in line.split("statement: ")[1][:30] for line in sent), sent
+
+
 @both_versions
 def test_what_comes_behind_a_discard_in_one_batch_stays(pg, pgroute):
     one = pgroute(pg, defaults={"pool_size": 1})
