@@ -40,7 +40,8 @@ forwards(struct pgr_server *s)
 {
 	const struct pgr_reply *head = pgr_replies_head(&s->replies);
 
-	return s->leg != NULL && (head == NULL || !head->ours);
+	/* without its settings the client's query has run as another's: what came of that is not for it */
+	return s->leg != NULL && !s->settings_failed && (head == NULL || !head->ours);
 }
 
 static void
@@ -265,7 +266,7 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
 	s->cycle.syntax = s->cycle.statement == 0 && strcmp(e.sqlstate, "42601") == 0;
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
-	if (s->leg != NULL && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
+	if (s->leg != NULL && !s->settings_failed && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
 			(head->purpose == PGR_PURPOSE_RESTORE && !may_begin_anew(s, head)))) {
 		/* the server has failed as it was made to (front.c): the client is told why */
 		if (head_is(s, PGR_REPLY_REFUSED) && head->reading != NULL)
@@ -445,6 +446,8 @@ static void
 on_client_ready(
 	struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, const char *p, uint32_t size)
 {
+	if (s->settings_failed)
+		return; /* the session ends */
 	s->refused_block = s->status != PGR_TXN_IDLE && c->mode == PGR_MODE_STATEMENT;
 	c->leg.held = may_restore(s, c, 1);
 	if (s->refused_block || c->leg.held)
