@@ -3,6 +3,7 @@
  */
 #include "parser/names.h"
 
+#include "base/bytes.h"
 #include "parser/literal.h"
 
 void
@@ -142,15 +143,6 @@ run_length(const char *p, size_t len)
 	return n;
 }
 
-static bool
-has_high(const char *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)p[i] > 127)
-			return true;
-	return false;
-}
-
 static void
 set_positions(const char *word, size_t len, unsigned ret[2])
 {
@@ -168,7 +160,7 @@ pgr_name_set_add(struct pgr_name_set *set, const char *name, size_t len)
 
 	set->n++;
 	set->everything = set->everything || run == 0;
-	set->high = set->high || has_high(name, run);
+	set->high = set->high || !pgr_is_ascii(name, run);
 	set->lengths |= UINT64_C(1) << (run < 63 ? run : 63);
 	set_positions(name, run, at);
 	for (int i = 0; i < 2; i++)
@@ -182,7 +174,7 @@ pgr_name_set_look(const struct pgr_name_set *set, const char *word, size_t len)
 
 	if (set->everything || len > PGR_LITERAL_NAME_MOST)
 		return true;
-	if (set->high && has_high(word, len))
+	if (set->high && !pgr_is_ascii(word, len))
 		return true;
 	if ((set->lengths >> len & 1) == 0)
 		return false;

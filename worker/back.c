@@ -28,12 +28,6 @@
 #define WHOLE_MOST (PGR_BUFFER / 2) /* longer errors and notices go on without a look */
 #define UNASKED_MOST 16 /* reads of what nobody asked for; whoever has more to say is not used */
 
-static struct pgr_client *
-client_of(const struct pgr_server *s)
-{
-	return s->leg != NULL ? s->leg->client : NULL;
-}
-
 /* Does what the server says now go to the client? */
 static bool
 forwards(struct pgr_server *s)
@@ -122,7 +116,7 @@ head_is(struct pgr_server *s, enum pgr_reply_kind kind)
 static void
 undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 {
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 
 	pgr_replies_leave(&s->replies, r);
 	if (r->kind == PGR_REPLY_PARSE && r->unnamed && s->unnamed_pending > 0)
@@ -286,7 +280,7 @@ static void
 on_parse_complete(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_reply *r = pgr_replies_head(&s->replies);
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 
 	pgr_stat_add(&s->pool->stats->server_parse_count, 1);
 	if (!r->unnamed) {
@@ -387,7 +381,7 @@ on_parameter(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t
 	const char *value = name + name_len + 1;
 	struct pgr_reply *head = pgr_replies_head(&s->replies);
 	bool ours = head != NULL && head->ours;
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 
 	if (c == NULL || name_len < 0 || pgr_wire_string(value, end) < 0 || !pgr_settings_tracked(name)) {
 		pass_on(w, s, p, size);
@@ -473,7 +467,7 @@ static bool
 on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
 	struct pgr_reply *r = pgr_replies_head(&s->replies);
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 	enum pgr_purpose purpose;
 
 	if (PGR_SUSPECT(size != 6 || strchr("ITE", p[5]) == NULL || p[5] == '\0'))
@@ -801,7 +795,7 @@ lost_with_home(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 static void
 lost(struct pgr_worker *w, struct pgr_server *s, enum pgr_rc why)
 {
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 	bool told = s->told_fatal;
 	struct pgr_err err;
 
@@ -862,7 +856,7 @@ begin_restore(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 void
 pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 	struct pgr_err err;
 	enum pgr_rc rc;
 
@@ -923,7 +917,7 @@ pgr_back_run(struct pgr_worker *w, struct pgr_server *s)
 void
 pgr_back_event(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 
 	if (pgr_stream_blocked(&s->io) && pgr_stream_drain(&s->io) == PGR_OK && c != NULL)
 		pgr_front_resume(w, c);

@@ -26,12 +26,6 @@
 
 #define NAME_MOST 128
 
-static struct pgr_client *
-client_of(const struct pgr_server *s)
-{
-	return s->leg != NULL ? s->leg->client : NULL;
-}
-
 static void
 ask_pin(struct pgr_server *s, enum pgr_pin pin, bool stays)
 {
@@ -67,8 +61,8 @@ hold_reports(struct pgr_client *c)
 static bool
 is_garbled(const struct pgr_settings *before, const struct pgr_settings *now)
 {
-	const char *was = pgr_settings_get(before->text, before->len, "client_encoding");
-	const char *is = pgr_settings_get(now->text, now->len, "client_encoding");
+	const char *was = pgr_settings_value(before, "client_encoding");
+	const char *is = pgr_settings_value(now, "client_encoding");
 
 	return (before->beyond_ascii || now->beyond_ascii) && was != is &&
 		(was == NULL || is == NULL || strcasecmp(was, is) != 0);
@@ -97,7 +91,7 @@ static void
 note_restore(struct pgr_server *s, struct pgr_client *c, const char *name)
 {
 	const struct pgr_settings *startup = c->track.startup;
-	const char *value = pgr_settings_get(startup->text, startup->len, name);
+	const char *value = pgr_settings_value(startup, name);
 	struct pgr_err err;
 
 	if (value == NULL)
@@ -219,7 +213,7 @@ set_tracked(
 
 	if (value == NULL && !local)
 		note_restore(s, c, name);
-	else if (value == NULL && pgr_settings_get(startup->text, startup->len, name) != NULL)
+	else if (value == NULL && pgr_settings_value(startup, name) != NULL)
 		/* what is put back is put back for the session, not for this transaction alone */
 		ask_pin(s, PGR_PIN_SETTINGS_REASON, true);
 	lose_track(s, pgr_track_set(&c->track, name, value, local, &err), &err);
@@ -384,7 +378,7 @@ void
 pgr_effect_complete(
 	struct pgr_worker *w, struct pgr_server *s, const struct pgr_reply *r, const char *tag)
 {
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 	uint32_t statement = r->kind == PGR_REPLY_QUERY ? s->cycle.statement : 0;
 	bool discarded = s->cycle.discarded;
 	bool any = false;
@@ -430,10 +424,10 @@ static const char *
 word_of_server(const struct pgr_server *s, const struct pgr_client *c, const char *name, const char *at_login)
 {
 	const char *value =
-		s->reports != NULL ? pgr_settings_get(s->reports->text, s->reports->len, name) : NULL;
+		s->reports != NULL ? pgr_settings_value(s->reports, name) : NULL;
 
 	if (value == NULL)
-		value = pgr_settings_get(c->sure->text, c->sure->len, name);
+		value = pgr_settings_value(c->sure, name);
 	return value != NULL ? value : at_login;
 }
 
@@ -442,7 +436,7 @@ static bool
 take_word(struct pgr_server *s, struct pgr_client *c, const char *name, const char *at_login)
 {
 	const char *word = word_of_server(s, c, name, at_login);
-	const char *known = pgr_settings_get(c->settings->text, c->settings->len, name);
+	const char *known = pgr_settings_value(c->settings, name);
 	struct pgr_err err;
 
 	if (strcmp(known != NULL ? known : at_login, word) == 0)
@@ -488,8 +482,8 @@ may_be_reset(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, c
 	const char *value)
 {
 	const struct pgr_settings *startup = c->track.startup;
-	const char *asked = pgr_settings_get(startup->text, startup->len, name);
-	const char *known = pgr_settings_get(c->settings->text, c->settings->len, name);
+	const char *asked = pgr_settings_value(startup, name);
+	const char *known = pgr_settings_value(c->settings, name);
 
 	return s->replies.count > 0 && asked != NULL && strcmp(value, asked) != 0 &&
 		(known == NULL || strcmp(value, known) != 0) &&
@@ -499,14 +493,13 @@ may_be_reset(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, c
 void
 pgr_effect_report(struct pgr_worker *w, struct pgr_server *s, const char *reported, const char *value)
 {
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 	char name[NAME_MOST];
 	struct pgr_err err;
 
 	pgr_settings_fold(reported, name, sizeof(name));
 	if (may_be_reset(w, s, c, name, value))
 		note_restore(s, c, name);
-
 	s->cycle.eventful = true;
 	if (s->reports == NULL)
 		s->reports = pgr_settings_empty();
@@ -555,7 +548,7 @@ note_applied(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 void
 pgr_effect_ready(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 	bool idle = s->status == PGR_TXN_IDLE;
 
 	if (c != NULL && idle && (c->track.frames > 0 || c->put_back != NULL)) {
@@ -608,7 +601,7 @@ remember_restored(struct pgr_server *s, struct pgr_client *c)
 void
 pgr_effect_restored(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_client *c = client_of(s);
+	struct pgr_client *c = pgr_server_client(s);
 
 	if (s->status != PGR_TXN_IDLE)
 		remember_restored(s, c);

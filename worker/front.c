@@ -316,10 +316,7 @@ ensure_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statemen
 static bool
 is_unequivocal(const char *text, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (text[i] == '\\' || (unsigned char)text[i] > 0x7f)
-			return false;
-	return true;
+	return pgr_is_ascii(text, len) && memchr(text, '\\', len) == NULL;
 }
 
 /*
@@ -778,8 +775,9 @@ static struct pgr_reading *
 unnamed_reading(const struct pgr_client *c)
 {
 	struct pgr_server *s = c->leg.server;
+	bool pending = s != NULL && s->unnamed_pending > 0;
 
-	for (uint32_t i = s->replies.count; i > 0 && s->unnamed_pending > 0; i--) {
+	for (uint32_t i = pending ? s->replies.count : 0; i > 0; i--) {
 		const struct pgr_reply *r = pgr_replies_at(&s->replies, i - 1);
 
 		if (r->kind == PGR_REPLY_PARSE && r->unnamed)
@@ -806,16 +804,11 @@ note_portal(struct pgr_worker *w, struct pgr_client *c, const char *portal, size
 static bool
 values_matter(const struct pgr_client *c, const char *name, size_t name_len)
 {
-	const struct pgr_reading *reading;
-	const struct pgr_named *named;
+	const struct pgr_named *named =
+		c->tracks && name_len > 0 ? pgr_names_find(c->names, name, name_len) : NULL;
+	const struct pgr_reading *reading = name_len == 0 ? unnamed_reading(c)
+		: named != NULL ? named->statement->reading : NULL;
 
-	if (name_len == 0) {
-		reading = c->leg.server != NULL ? unnamed_reading(c)
-			: c->unnamed != NULL ? c->unnamed->reading : NULL;
-	} else {
-		named = c->tracks ? pgr_names_find(c->names, name, name_len) : NULL;
-		reading = named != NULL ? named->statement->reading : NULL;
-	}
 	return reading != NULL && reading->n_params > 0;
 }
 

@@ -15,7 +15,7 @@
 	X(UNTRACKED, "prepares statements while prepared_statements is 0")                         \
 	X(UNREAD, "sends a text that is too long to be read")                                      \
 	X(ENCODING, "uses a client_encoding in which texts are not read")                          \
-	X(SETTINGS, "makes settings that pgroute cannot follow")                            \
+	X(SETTINGS, "makes settings that pgroute cannot follow")                                   \
 	X(FUNCTION, "calls a function that pgroute does not know by a FunctionCall message")       \
 	X(PORTAL, "executes a portal after a Bind has failed")                                     \
 	X(CALL, "calls a procedure, which may do anything")                                        \

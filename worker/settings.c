@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/bytes.h"
 #include "base/panic.h"
 #include "proto/params.h"
 #include "proto/wire.h"
@@ -176,15 +177,6 @@ pgr_settings_said_encoding(const char *text, size_t len)
 	return PGR_SAID_NO;
 }
 
-static bool
-is_beyond_ascii(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] > 0x7f)
-			return true;
-	return false;
-}
-
 static struct pgr_settings *
 settings_intern(const char *text, size_t len)
 {
@@ -203,7 +195,7 @@ settings_intern(const char *text, size_t len)
 		.refs = 1, .len = (uint32_t)len, .hash = hash, .state = state_of(text, len),
 		.strings = (uint8_t)pgr_settings_said_strings(text, len),
 		.encoding = (uint8_t)pgr_settings_said_encoding(text, len),
-		.beyond_ascii = is_beyond_ascii(text, len)};
+		.beyond_ascii = !pgr_is_ascii(text, len)};
 	memcpy(s->text, text, len);
 	s->next = interned.bucket[hash % BUCKETS];
 	interned.bucket[hash % BUCKETS] = s;
@@ -340,14 +332,14 @@ pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	}
 	pos = 0;
 	while (pgr_settings_next(cold->settings, have, &pos, &name, &value) && resets < DIFFERENCE_MOST)
-		if (!stands_apart(name) && pgr_settings_get(s->text, s->len, name) == NULL)
+		if (!stands_apart(name) && pgr_settings_value(s, name) == NULL)
 			reset[resets++] = name;
 	if (sets == DIFFERENCE_MOST || resets == DIFFERENCE_MOST)
 		return false;
 	pgr_params_apply(out, set, sets, reset, resets);
 	sets = 0;
 	for (size_t i = 0; i < PGR_COUNT_OF(apart); i++)
-		if ((value = pgr_settings_get(s->text, s->len, apart[i])) != NULL)
+		if ((value = pgr_settings_value(s, apart[i])) != NULL)
 			set[sets++] = (struct pgr_param){apart[i], value};
 	if (sets > 0 && out->len > 0)
 		pgr_out_byte(out, ';');
@@ -392,7 +384,7 @@ static bool
 may_be_gone(const struct pgr_slot_cold *cold, const struct pgr_settings *now, const char *name,
 	const char *value)
 {
-	const char *in_force = pgr_settings_get(now->text, now->len, name);
+	const char *in_force = pgr_settings_value(now, name);
 
 	return login_value(cold, name) != NULL || (in_force != NULL && strcmp(in_force, value) == 0);
 }
@@ -443,9 +435,9 @@ pgr_settings_report(struct pgr_vec *vec, const char *reported, size_t len,
 		const char *before = NULL;
 
 		pgr_settings_fold(name, lower, sizeof(lower));
-		mine = pgr_settings_get(own->text, own->len, lower);
+		mine = pgr_settings_value(own, lower);
 		if (told != NULL) {
-			before = pgr_settings_get(told->text, told->len, lower);
+			before = pgr_settings_value(told, lower);
 			before = before != NULL ? before : value;
 		}
 		mine = mine != NULL ? mine : value;

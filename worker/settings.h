@@ -54,6 +54,12 @@ PGR_MUST enum pgr_rc pgr_settings_with(struct pgr_settings *s, const char *name,
 /* The value of name (in lower case), or NULL. */
 const char *pgr_settings_get(const char *text, size_t len, const char *name);
 
+static inline const char *
+pgr_settings_value(const struct pgr_settings *s, const char *name)
+{
+	return pgr_settings_get(s->text, s->len, name);
+}
+
 /* The same questions as in struct pgr_settings, of a list such as a server's reports. */
 enum pgr_said pgr_settings_said_strings(const char *text, size_t len);
 enum pgr_said pgr_settings_said_encoding(const char *text, size_t len);

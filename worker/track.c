@@ -93,12 +93,6 @@ put(struct pgr_settings **place, struct pgr_settings *s)
 	*place = s;
 }
 
-static const char *
-reset_value(const struct pgr_track *t, const char *name)
-{
-	return pgr_settings_get(t->startup->text, t->startup->len, name);
-}
-
 enum pgr_rc
 pgr_track_set(
 	struct pgr_track *t, const char *name, const char *value, bool local, struct pgr_err *err)
@@ -108,7 +102,7 @@ pgr_track_set(
 	if (begin(t, err) != PGR_OK)
 		return PGR_FAIL;
 	if (value == NULL)
-		value = reset_value(t, name);
+		value = pgr_settings_value(t->startup, name);
 	if (local) /* the server's own default, whatever it is, goes by "" */
 		return pgr_settings_with(t->local, name, value != NULL ? value : "", &t->local, err);
 	was = pgr_settings_ref(t->session);
@@ -132,7 +126,7 @@ pgr_track_reset_all(struct pgr_track *t, struct pgr_err *err)
 		return PGR_FAIL;
 	}
 	for (size_t i = 0; i < PGR_COUNT_OF(kept); i++) {
-		const char *value = pgr_settings_get(t->session->text, t->session->len, kept[i]);
+		const char *value = pgr_settings_value(t->session, kept[i]);
 
 		if (pgr_settings_with(made, kept[i], value, &made, err) != PGR_OK) {
 			pgr_settings_unref(made);
@@ -235,17 +229,11 @@ pgr_track_retunes(const struct pgr_track *t)
 	return any;
 }
 
-static const char *
-value_in(const struct pgr_settings *s, const char *name)
-{
-	return pgr_settings_get(s->text, s->len, name);
-}
-
 enum pgr_rc
 pgr_track_spell(
 	struct pgr_track *t, const char *name, const char *value, struct pgr_err *err)
 {
-	bool local = value_in(t->local, name) != NULL;
+	bool local = pgr_settings_value(t->local, name) != NULL;
 	struct pgr_settings **layer = local ? &t->local : &t->session;
 
 	return pgr_settings_with(*layer, name, value, layer, err);

@@ -232,6 +232,13 @@ struct pgr_server {
 	pgr_usec deadline;        /* of settling or dialing; 0: none */
 };
 
+/* Whom it is leased for; NULL: nobody, or its client has left. */
+static inline struct pgr_client *
+pgr_server_client(const struct pgr_server *s)
+{
+	return s->leg != NULL ? s->leg->client : NULL;
+}
+
 struct pgr_worker {
 	struct pgr_shm *shm;
 	uint32_t self;

@@ -1,4 +1,4 @@
-/* base/bytes.h: network byte order at any alignment. */
+/* base/bytes.h: network byte order at any alignment; ASCII. */
 #include "unit.h"
 
 #include "base/bytes.h"
@@ -15,4 +15,14 @@ START_TEST(test_bytes_put_is_big_endian_and_get_reads_it)
 }
 END_TEST
 
-UNIT_MAIN("bytes", test_bytes_put_is_big_endian_and_get_reads_it)
+START_TEST(test_bytes_is_ascii_up_to_the_length)
+{
+	ck_assert(pgr_is_ascii("", 0));
+	ck_assert(pgr_is_ascii("\x00\x7f~", 3));
+	ck_assert(!pgr_is_ascii("ab\x80", 3));
+	ck_assert(pgr_is_ascii("ab\x80", 2));
+	ck_assert(!pgr_is_ascii("\xff", 1));
+}
+END_TEST
+
+UNIT_MAIN("bytes", test_bytes_put_is_big_endian_and_get_reads_it, test_bytes_is_ascii_up_to_the_length)
