@@ -46,12 +46,12 @@ lose_track(struct pgr_server *s, enum pgr_rc rc, const struct pgr_err *err)
 	ask_pin(s, PGR_PIN_SETTINGS_REASON, true);
 }
 
-/* Reports are held back from now on: this is what the client believes. */
+/* Reports are held back from now on. What the client believes is what it was told at ReadyForQuery. */
 static void
 hold_reports(struct pgr_client *c)
 {
 	if (c->told == NULL)
-		c->told = pgr_settings_ref(c->settings);
+		c->told = pgr_settings_ref(c->sure);
 }
 
 /*

@@ -33,6 +33,7 @@ SEQUENCES = {
     "failed-behind-a-savepoint": ["SET work_mem = '77MB'", "BEGIN; RESET ALL; SAVEPOINT s; SELECT 1/0", "ROLLBACK TO s", LOOK, "COMMIT"],
     "to-a-savepoint": ["SET work_mem = '77MB'", "BEGIN", "SAVEPOINT s", "RESET ALL", LOOK, "ROLLBACK TO s", LOOK, "COMMIT"],
     "set-local": ["BEGIN", "SET LOCAL work_mem = '77MB'", "SET LOCAL TimeZone = 'UTC'", LOOK, "RESET work_mem", LOOK, "COMMIT"],
+    "behind-a-set-of-another-in-one": ["SET IntervalStyle = 'iso_8601'; RESET work_mem", "SET IntervalStyle = 'postgres'; RESET ALL"],
     "set-again-in-one": ["SET TimeZone = 'Europe/Berlin'", "RESET TimeZone; SET TimeZone = 'UTC'"],
     "failed-on-its-own": ["RESET work_mem; SELECT 1/0", "RESET no_such_setting"],
     "reported-to-default": ["SET TimeZone = 'Europe/Berlin'", "SET TimeZone TO DEFAULT", LOOK, "SET application_name TO DEFAULT"],
