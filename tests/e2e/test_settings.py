@@ -568,11 +568,15 @@ def test_startup_values_are_not_put_back_amid_a_batch(pg, single):
 
 @both_versions
 def test_queries_of_ours_that_fail_end_no_session(pg, single):
-    for requests in (["RESET work_mem"], ["LISTEN a", "UNLISTEN a"]):
-        with wire.Client(single.port).login(options="-c work_mem=9MB") as a:
-            a.query("SET statement_timeout = 1")
-            for sql in requests * 50:
-                a.query(sql)
+    """Both wait for a lock on what they look at, until the client's own statement_timeout ends them; the client's own do not."""
+    for held, requests in (("pg_settings", ["RESET work_mem"]), ("pg_cursors", ["LISTEN a", "UNLISTEN a"])):
+        with pg.superuser("app") as holder, wire.Client(single.port).login(options="-c work_mem=9MB") as a:
+            a.query("SET statement_timeout = '500ms'")
+            holder.execute(f"BEGIN; LOCK TABLE pg_catalog.{held} IN ACCESS EXCLUSIVE MODE")
+            for sql in requests:
+                assert a.query(sql).tags == [sql.split()[0]]
+            holder.execute("ROLLBACK")
+            assert a.query("SELECT current_setting('work_mem'), current_setting('statement_timeout')").rows == [("9MB", "500ms")]
             a.terminate()
 
 
