@@ -46,6 +46,7 @@ lease_place(struct pgr_pool_view *view, uint32_t place, pgr_slot_id *ret_slot)
 			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE)))
 		return false;
 	PGR_CRASHPOINT("pool.lease.leased");
+	view->held++;
 	view->dirty = pgr_word_dirty(w);
 	return true;
 }
@@ -78,9 +79,12 @@ pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id id)
 	struct pgr_slot *slot = pgr_shm_slot(view->shm, id);
 	pgr_word w = atomic_load(&slot->word);
 
-	return pgr_word_leasable(w) &&
-		atomic_compare_exchange_strong(
-			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE));
+	if (!pgr_word_leasable(w) ||
+		!atomic_compare_exchange_strong(
+			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE)))
+		return false;
+	view->held++;
+	return true;
 }
 
 uint64_t
@@ -202,6 +206,7 @@ take_for_self(struct pgr_pool_view *view, struct pgr_slot *slot, pgr_word w)
 	if (!atomic_compare_exchange_strong(&slot->word, &w, mine))
 		return PGR_CATCH_NONE;
 	PGR_CRASHPOINT("pool.match.caught");
+	view->held++;
 	view->dirty = pgr_word_dirty(w);
 	return idle ? PGR_CATCH_LEASED : PGR_CATCH_DIAL;
 }
@@ -290,6 +295,7 @@ pgr_pool_take_mail(
 		if (got == PGR_CATCH_NONE)
 			continue;
 		PGR_CRASHPOINT("pool.mail.accepted");
+		view->held++;
 		return got;
 	}
 	return PGR_CATCH_NONE;
@@ -318,6 +324,7 @@ pgr_pool_return(struct pgr_pool_view *view, pgr_slot_id id, bool close)
 			    : pgr_word_move(w, PGR_SLOT_IDLE, PGR_OWNER_NONE, pgr_word_pin(w));
 	} while (!atomic_compare_exchange_weak(&slot->word, &w, next));
 	PGR_CRASHPOINT("pool.return.done");
+	view->held--;
 	if (!ends) {
 		remember_recent(view, slot->place);
 		return PGR_RETURN_IDLE;
@@ -327,22 +334,47 @@ pgr_pool_return(struct pgr_pool_view *view, pgr_slot_id id, bool close)
 	return PGR_RETURN_CLOSING;
 }
 
-/* Has a waiter of another worker been overtaken often enough? */
+/*
+ * How often has a waiter of k been overtaken at most? Its oldest ones are those for whom something is on its
+ * way; the next has a ticket that is later than the oldest by their number, or by more.
+ */
+static uint64_t
+overtaken(const struct pgr_pool_view *view, uint32_t k, uint64_t oldest)
+{
+	uint64_t supplied = (uint64_t)__builtin_popcountll(atomic_load(&view->pool->mail[k]));
+	uint64_t ticket = (oldest + supplied) & PGR_TICKET_MASK;
+
+	return ticket_before(ticket, view->oldest) ? (view->oldest - ticket) & PGR_TICKET_MASK : 0;
+}
+
+/*
+ * Should a connection of ours rather go to a waiter of another worker? A worker is due connections in
+ * proportion to its waiters. When somebody was overtaken pool_size / 2 times we keep so many, the less the
+ * oftener from there on, and beyond 2 x pool_size none: so the workers settle near their shares, and the pool
+ * does not go to and fro as a whole.
+ */
 static bool
 others_first(const struct pgr_pool_view *view)
 {
 	uint64_t mask = atomic_load(&view->pool->mask) & ~(UINT64_C(1) << view->self);
-	uint64_t bound = 2 * atomic_load_explicit(&view->pool->set.pool_size, memory_order_relaxed);
-	uint64_t ticket;
+	uint64_t size = atomic_load_explicit(&view->pool->set.pool_size, memory_order_relaxed);
+	uint64_t few = size / 2;
+	uint64_t most = 2 * size;
+	uint64_t waiting = view->count;
+	uint64_t times = 0;
+	uint64_t oldest;
 
 	for (; mask != 0; mask &= mask - 1) {
 		uint32_t k = (uint32_t)__builtin_ctzll(mask);
 
-		if (k < PGR_WORKERS_MAX && wants_more(view, k, false, &ticket) &&
-			ticket_before(ticket, (view->oldest - bound) & PGR_TICKET_MASK))
-			return true;
+		if (k >= PGR_WORKERS_MAX || !wants_more(view, k, false, &oldest))
+			continue;
+		waiting += pgr_want_count(atomic_load_explicit(&view->pool->want[k], memory_order_relaxed));
+		times = PGR_MAX(times, overtaken(view, k, oldest));
 	}
-	return false;
+	if (times <= few || times > most)
+		return times > most;
+	return (view->held - 1) * waiting * (most - few) > size * view->count * (most - times);
 }
 
 bool

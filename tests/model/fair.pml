@@ -10,8 +10,8 @@
  * if everybody goes on (ltl live, pan -a -f).
  *
  * Bounds: NW workers (3), NS places (1), NC clients of worker 1 (1), NC0 of worker 0 (1), NC2 of the others (NC)
- *   XFER  a worker hands its lease to its own oldest client if that one's ticket is at most DIST (1) later than the
- *         oldest published one
+ *   XFER  a worker may hand its lease to its own oldest client if that one's ticket is at most DIST (1) later than the
+ *         oldest published one of others who have not got a place for it yet
  *   CAP   tickets are numbered from the oldest that is still in use; while the next would be CAP, no client comes (XFER
  *         only: without it only their order matters, unused numbers close up and no cap is needed)
  */
@@ -259,21 +259,25 @@ end:	do
 			d_step { m = mask; FIRST(m) };
 			do
 			:: c < NW ->
-				d_step { if :: wn[c] > 0 && WT(c) < LO(k) -> LO(k) = WT(c) :: else fi; FOLLOWING(m) }
+				d_step {
+					if
+					:: wn[c] > MAILS(c) && WT(c) + MAILS(c) < LO(k) -> LO(k) = WT(c) + MAILS(c)
+					:: else
+					fi;
+					FOLLOWING(m) }
 			:: else -> break
 			od;
 			c = 0; m = 0;
-			d_step {
+			if
 #ifdef MUT_NO_DISTANCE
-				if :: true ->
+			:: d_step { true ->
 #else
-				if :: LO(k) == NOT || Q(k, 0) <= LO(k) + DIST ->
+			:: d_step { LO(k) == NOT || Q(k, 0) <= LO(k) + DIST ->
 #endif
-					t = Q(k, 0); ok = 1; TAKEN(k, t); t = 0;
-					POP(k)
-				:: else
-				fi;
-				LO(k) = NOT }
+				t = Q(k, 0); ok = 1; TAKEN(k, t); t = 0;
+				POP(k); LO(k) = NOT }
+			:: d_step { LO(k) = NOT }	/* its share of the places is smaller */
+			fi;
 		:: else
 		fi;
 #endif
