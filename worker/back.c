@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "proto/error.h"
+#include "worker/cancel.h"
 #include "worker/client.h"
 #include "worker/effect.h"
 #include "worker/front.h"
@@ -864,6 +865,12 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 		pgr_login_server_said(w, c);
 		return;
 	}
+	if (c->leg.tried) {
+		c->leg.tried = s->replies.count > 0;
+		if (!c->leg.tried)
+			pgr_front_resume(w, c);
+		return;
+	}
 	rc = may_restore(s, c, 0) ? begin_restore(w, s, c) : PGR_OK;
 	if (rc == PGR_CLOSED)
 		lost(w, s, rc);
@@ -893,6 +900,7 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 void
 pgr_back_run(struct pgr_worker *w, struct pgr_server *s)
 {
+	struct pgr_client *c = pgr_server_client(s);
 	unsigned left = PGR_TURN_READS;
 
 	while (s->io.readable && (s->leg == NULL || !pgr_stream_blocked(&s->leg->client->io))) {
@@ -912,6 +920,8 @@ pgr_back_run(struct pgr_worker *w, struct pgr_server *s)
 		pgr_settle_step(w, s);
 	else if (s->leg != NULL && s->leg->server == s)
 		pgr_back_release(w, s);
+	if (c != NULL && c->canceling && c->state == PGR_SESSION_READY)
+		pgr_cancel_client(w, c);
 }
 
 void

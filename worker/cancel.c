@@ -257,12 +257,15 @@ pgr_cancel_request(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_
 	return true;
 }
 
-static void
-cancel_client(struct pgr_worker *w, struct pgr_client *c)
+void
+pgr_cancel_client(struct pgr_worker *w, struct pgr_client *c)
 {
 	struct pgr_server *s = c->leg.server;
 	struct pgr_err err;
 
+	c->canceling = s != NULL && pgr_server_is_being_set_up(s);
+	if (c->canceling)
+		return;
 	if (pgr_leg_waits(&c->leg)) {
 		unmark(w, c->rec);
 		pgr_err_set(&err, "57014", "canceling statement due to user request");
@@ -289,7 +292,7 @@ pgr_cancel_on_poke(struct pgr_worker *w)
 		next = at->next;
 		if (atomic_load(&rec->cancel) == 1 && c->state == PGR_SESSION_READY) {
 			atomic_store(&rec->cancel, 2); /* taken: not twice */
-			cancel_client(w, c);
+			pgr_cancel_client(w, c);
 		} else if (c->state == PGR_SESSION_CANCEL) {
 			pgr_login_poll(w, c); /* it waits for the end of the cancel, which may be now */
 		}

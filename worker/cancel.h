@@ -19,6 +19,12 @@ void pgr_cancel_send(struct pgr_worker *w, struct pgr_server *s, struct pgr_clie
 bool pgr_cancel_request(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_t len,
 	pgr_client_id *ret_client);
 
+/*
+ * Cancels what this client waits for or runs; later, with c->canceling set until it is called again, when its
+ * settings are being applied. Its record is marked.
+ */
+void pgr_cancel_client(struct pgr_worker *w, struct pgr_client *c);
+
 /* Some client of this worker was marked: does what is asked. */
 void pgr_cancel_on_poke(struct pgr_worker *w);
 

@@ -101,10 +101,13 @@ need_server(struct pgr_worker *w, struct pgr_client *c)
 		c->query_start = w->now;
 	if (c->xact_start == 0)
 		c->xact_start = w->now;
-	if (c->leg.fresh)
+	if (c->leg.fresh) {
 		pgr_front_begin_lease(w, c);
+		c->leg.tried = c->settings->refusable && c->leg.server->replies.count > 0;
+	}
 	c->unfit = c->leg.server->settings_failed;
-	return !c->unfit;
+	c->stalled = c->leg.tried;
+	return !c->unfit && !c->stalled;
 }
 
 /*
@@ -128,7 +131,7 @@ may_send(struct pgr_worker *w, struct pgr_client *c)
 		return need_server(w, c);
 	if (pgr_stream_blocked(&s->io) || s->replies.count >= PGR_REPLIES_MOST)
 		c->stalled = true;
-	else if (c->leg.held || (!s->batch && !s->copy_in && s->replies.count > 0 && must_yield(c)))
+	else if (c->leg.held || c->leg.tried || (!s->batch && !s->copy_in && s->replies.count > 0 && must_yield(c)))
 		c->stalled = true;
 	if (c->stalled)
 		return false;

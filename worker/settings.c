@@ -177,6 +177,19 @@ pgr_settings_said_encoding(const char *text, size_t len)
 	return PGR_SAID_NO;
 }
 
+/* These name what may be dropped, and may be granted and revoked; other values are good for ever. */
+static bool
+is_refusable(const char *text, size_t len)
+{
+	static const char *const names[] = {"role", "session_authorization", "default_tablespace",
+		"temp_tablespaces", "default_table_access_method", "default_text_search_config"};
+
+	for (size_t i = 0; i < PGR_COUNT_OF(names); i++)
+		if (pgr_settings_get(text, len, names[i]) != NULL)
+			return true;
+	return false;
+}
+
 static struct pgr_settings *
 settings_intern(const char *text, size_t len)
 {
@@ -195,7 +208,8 @@ settings_intern(const char *text, size_t len)
 		.refs = 1, .len = (uint32_t)len, .hash = hash, .state = state_of(text, len),
 		.strings = (uint8_t)pgr_settings_said_strings(text, len),
 		.encoding = (uint8_t)pgr_settings_said_encoding(text, len),
-		.beyond_ascii = !pgr_is_ascii(text, len)};
+		.beyond_ascii = !pgr_is_ascii(text, len),
+		.refusable = is_refusable(text, len)};
 	memcpy(s->text, text, len);
 	s->next = interned.bucket[hash % BUCKETS];
 	interned.bucket[hash % BUCKETS] = s;

@@ -32,6 +32,7 @@ struct pgr_settings {
 	uint8_t strings;  /* enum pgr_said: is standard_conforming_strings off? */
 	uint8_t encoding; /* enum pgr_said: is client_encoding one in which texts cannot be read? */
 	bool beyond_ascii; /* some value means what it means in this client_encoding alone */
+	bool refusable;    /* a server may refuse some value that it took before */
 	struct pgr_settings *next; /* in its bucket */
 	char text[];   /* "name\0value\0"..., names in lower case, sorted */
 };

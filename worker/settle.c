@@ -1,6 +1,7 @@
 /*
  * Settling, step by step, each when the one before was answered:
  *
+ *   the client vanished     a cancel, unless the end of a transaction is among what it has asked for
  *   COPY is being read      CopyFail
  *   a batch without Sync    an Execute that fails, Sync
  *   answers are due         read them (the client has gone: they are dropped)
@@ -77,6 +78,11 @@ pgr_settle_step(struct pgr_worker *w, struct pgr_server *s)
 {
 	enum pgr_rc rc = PGR_OK;
 
+	if (s->abandoned && !pgr_server_is_being_set_up(s)) {
+		s->abandoned = false;
+		if (s->replies.count > 0)
+			pgr_cancel_send(w, s, NULL);
+	}
 	if (s->settings_failed)
 		rc = PGR_CLOSED;
 	else if (s->copy_in)
@@ -114,7 +120,6 @@ pgr_settle_begin(struct pgr_worker *w, struct pgr_server *s, bool vanished)
 	pgr_client_mark(w, c, PGR_CLIENT_IDLE);
 	/* what a client that took its leave has asked for runs to its end, as on a server */
 	s->deadline = vanished ? w->now + w->config->close_timeout : 0;
-	if (vanished && s->replies.count > 0 && !s->committing)
-		pgr_cancel_send(w, s, NULL);
+	s->abandoned = vanished && s->committing == 0;
 	pgr_settle_step(w, s);
 }

@@ -86,6 +86,7 @@ struct pgr_leg {
 	uint64_t ticket;
 	pgr_usec wait_since;
 	bool fresh; /* leased, and the settings were not yet compared */
+	bool tried; /* settings were sent that may be refused: nothing else is until they are answered */
 	bool held;  /* a ReadyForQuery is held back until startup values are put back */
 };
 
@@ -130,6 +131,7 @@ struct pgr_client {
 	bool unfit;        /* its settings cannot be applied: the session ends */
 	bool gone;         /* end of stream was read */
 	bool stalled;      /* input waits for the server to catch up */
+	bool canceling;    /* a cancel waits until its settings are answered */
 	uint8_t discard;   /* enum pgr_discard */
 	uint8_t pin;       /* enum pgr_pin */
 	bool pin_stays;    /* until DISCARD ALL: a probe could not see that it has gone */
@@ -211,6 +213,7 @@ struct pgr_server {
 	bool copy_in;      /* the server reads COPY data */
 	bool stray_sync;   /* COPY may have swallowed a Sync, or it may be answered after all */
 	bool reset;        /* needs DISCARD ALL before another client */
+	bool abandoned;    /* settling: what runs is to be canceled */
 	bool rolled_back;  /* ROLLBACK was tried while settling */
 	bool told_fatal;   /* the client has had the server's own last words */
 	bool uncancelable;     /* as the slot says: not to be cancelled on our account */
@@ -237,6 +240,18 @@ static inline struct pgr_client *
 pgr_server_client(const struct pgr_server *s)
 {
 	return s->leg != NULL ? s->leg->client : NULL;
+}
+
+/*
+ * Settings of its client are being applied. Nothing of the client may run without them, so this is not the
+ * moment to cancel.
+ */
+static inline bool
+pgr_server_is_being_set_up(struct pgr_server *s)
+{
+	const struct pgr_reply *head = pgr_replies_head(&s->replies);
+
+	return head != NULL && head->purpose == PGR_PURPOSE_SETTINGS;
 }
 
 struct pgr_worker {

@@ -150,6 +150,52 @@ def test_b4_a_cancel_that_the_server_takes_late(fake, pgroute):
         server.stop()
 
 
+@pytest.mark.parametrize("leave", [None, "reset"])
+def test_a_cancel_does_not_hit_the_settings_in_front_of_a_query(fake, pgroute, leave):
+    """The settings of the client are still being applied when its cancel comes, or its end: without them its query would run
+    under those of another. So the server gets the cancel when it has answered them."""
+    go_on, set_up = threading.Event(), threading.Event()
+
+    def script(conn):
+        for got in conn.messages():
+            text = wire.strings(got.body)[0] if got.type == "Q" else ""
+            if "9MB" in text and conn.server.armed:
+                set_up.set()
+                assert go_on.wait(20)
+                conn.server.early = len(conn.server.cancels)
+            if text == "slow":
+                proc.wait_for(lambda: server.cancels, "the cancel")
+                conn.send(fs.error("57014", "canceling statement due to user request"), fs.ready())
+            elif text.startswith("DISCARD"):
+                conn.send(fs.complete("DISCARD ALL"), fs.ready())
+            elif text:
+                conn.send(fs.one_row(text))
+
+    server = fs.FakeServer(script)
+    server.armed = False
+    with server:
+        one = pgroute(server, workers=1, defaults={"pool_size": 1})
+        with wire.Client(one.port).login(options="-c work_mem=9MB") as client, wire.Client(one.port).login() as other:
+            assert other.query("first").value() == "first"
+            server.armed = True
+            client.send(query("slow"))
+            assert set_up.wait(20)
+            if leave is None:
+                with proc.Threads() as group:
+                    group.start(wire.cancel, one.port, client.pid, client.key)
+                    with pytest.raises(wire.ServerError):  # whoever comes behind it is seen behind it
+                        wire.Client(one.port).login(user="nobody")
+                    go_on.set()
+                    assert client.ready().sqlstates == ["57014"]
+                assert client.query("next").value() == "next"
+            else:
+                client.reset()
+                proc.wait_for(lambda: len(one.show("clients")) == 1, "the client to be gone")
+                go_on.set()
+            assert other.query("next").value() == "next"
+        assert server.early == 0 and len(server.cancels) == 1
+
+
 def test_b4_past_cancel_timeout_the_connection_is_given_up(fake, pgroute):
     """B4: the server takes the cancel and never closes; the signal may still come, so nobody else gets that connection."""
     def script(conn):

@@ -580,6 +580,31 @@ def test_queries_of_ours_that_fail_end_no_session(pg, single):
             a.terminate()
 
 
+@pytest.mark.parametrize("how", ["simple", "extended"])
+@pytest.mark.parametrize("setting, value, take", [
+    ("role", "app_reader", "REVOKE app_reader FROM app"),
+    ("default_text_search_config", "public.mine", "DROP TEXT SEARCH CONFIGURATION mine")])
+def test_nothing_runs_without_a_setting_that_is_refused(own_pg, pgroute, setting, value, take, how):
+    """What the server took before it refuses now: the client's query must not run as somebody else, or otherwise, first."""
+    pg = own_pg()
+    one = pgroute(pg, defaults={"pool_size": 1})
+    with pg.superuser("app") as db:
+        db.execute("CREATE TABLE ran (who text); GRANT ALL ON ran TO PUBLIC")
+        db.execute("CREATE ROLE app_reader; GRANT app_reader TO app; CREATE TEXT SEARCH CONFIGURATION mine (COPY = english)")
+        with wire.Client(one.port).login(options=f"-c {setting}={value}") as a, wire.Client(one.port).login() as b:
+            for _ in range(3):
+                assert a.query("INSERT INTO ran VALUES (current_user); TABLE ran").status == "I"
+                assert b.query("SELECT current_user").value() == "app"
+            db.execute("TRUNCATE ran")
+            db.execute(take)
+            sql = "INSERT INTO ran VALUES (current_user)"
+            a.send(query(sql) if how == "simple" else run(sql) + sync())
+            seen = a.expect_closed()
+            assert "".join(m.type for m in seen) == "E"
+            assert b.query("SELECT current_user").value() == "app"
+        assert db.execute("TABLE ran").fetchall() == []
+
+
 @both_versions
 def test_what_is_prepared_before_startup_values_are_back_is_nobody_elses(pg, single):
     sql = "SELECT '01/02/2020'::date"
