@@ -11,7 +11,7 @@
  *
  * Bounds: NW workers (3), NS places (1), NC clients of worker 1 (1), NC0 of worker 0 (1), NC2 of the others (NC)
  *   XFER  a worker may hand its lease to its own oldest client if that one's ticket is at most DIST (1) later than the
- *         oldest published one of others who have not got a place for it yet
+ *         oldest published one of others who have not got a place for it yet; ALWAYS: whenever it may
  *   CAP   tickets are numbered from the oldest that is still in use; while the next would be CAP, no client comes (XFER
  *         only: without it only their order matters, unused numbers close up and no cap is needed)
  */
@@ -276,7 +276,11 @@ end:	do
 #endif
 				t = Q(k, 0); ok = 1; TAKEN(k, t); t = 0;
 				POP(k); LO(k) = NOT }
+#ifdef ALWAYS
+			:: d_step { else -> LO(k) = NOT }
+#else
 			:: d_step { LO(k) = NOT }	/* its share of the places is smaller */
+#endif
 			fi;
 		:: else
 		fi;
