@@ -36,12 +36,13 @@ pool_places(const struct pgr_pool *pool)
 
 /* lease: IDLE and unpinned becomes LEASED by us. The dirty bit is for the lessee to look at. */
 static bool
-lease_place(struct pgr_pool_view *view, uint32_t place, pgr_slot_id *ret_slot)
+lease_place(struct pgr_pool_view *view, uint32_t place, uint64_t startup, pgr_slot_id *ret_slot)
 {
 	struct pgr_slot *slot = pgr_pool_slot(view->shm, view->pool, place, ret_slot);
 	pgr_word w = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
 	if (!pgr_word_leasable(w) ||
+		atomic_load_explicit(&slot->startup, memory_order_relaxed) != startup ||
 		!atomic_compare_exchange_strong(
 			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE)))
 		return false;
@@ -52,7 +53,7 @@ lease_place(struct pgr_pool_view *view, uint32_t place, pgr_slot_id *ret_slot)
 }
 
 bool
-pgr_pool_lease(struct pgr_pool_view *view, pgr_slot_id *ret_slot)
+pgr_pool_lease(struct pgr_pool_view *view, uint64_t startup, pgr_slot_id *ret_slot)
 {
 	uint32_t places = pool_places(view->pool);
 	uint32_t first = view->self * places / view->shm->seg->workers;
@@ -63,12 +64,12 @@ pgr_pool_lease(struct pgr_pool_view *view, pgr_slot_id *ret_slot)
 	while (view->recents > 0) {
 		uint32_t place = view->recent[--view->recents];
 
-		if (place < places && lease_place(view, place, ret_slot))
+		if (place < places && lease_place(view, place, startup, ret_slot))
 			return true;
 	}
 	/* workers begin at different places, so that each comes back to its own */
 	for (uint32_t i = 0; i < places; i++)
-		if (lease_place(view, (first + i) % places, ret_slot))
+		if (lease_place(view, (first + i) % places, startup, ret_slot))
 			return true;
 	return false;
 }
@@ -85,6 +86,28 @@ pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id id)
 		return false;
 	view->held++;
 	return true;
+}
+
+bool
+pgr_pool_renew(struct pgr_pool_view *view, pgr_slot_id id)
+{
+	struct pgr_slot *slot = pgr_shm_slot(view->shm, id);
+	pgr_word w = atomic_load(&slot->word);
+
+	PGR_ASSERT(pgr_word_held_by(w, PGR_SLOT_LEASED, view->self));
+	return pgr_word_pin(w) == PGR_PIN_NONE && atomic_compare_exchange_strong(
+		&slot->word, &w, pgr_word_next(w, PGR_SLOT_DIALING, view->self, PGR_PIN_NONE));
+}
+
+void
+pgr_pool_renewed(struct pgr_pool_view *view, pgr_slot_id id)
+{
+	struct pgr_slot *slot = pgr_shm_slot(view->shm, id);
+	pgr_word w = atomic_load(&slot->word);
+
+	PGR_ASSERT(pgr_word_held_by(w, PGR_SLOT_DIALING, view->self)); /* nobody else touches it */
+	view->dirty = false;
+	atomic_store(&slot->word, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE));
 }
 
 uint64_t

@@ -164,11 +164,22 @@ void pgr_pool_view_init(struct pgr_pool_view *view, struct pgr_shm *shm, pgr_poo
 struct pgr_slot *pgr_pool_slot(struct pgr_shm *shm, const struct pgr_pool *pool, uint32_t place,
 	pgr_slot_id *ret_id);
 
-/* Lease without waiting: two loads and one CAS when the place used last is idle. */
-bool pgr_pool_lease(struct pgr_pool_view *view, pgr_slot_id *ret_slot);
+/*
+ * Lease without waiting of a connection whose startup packet had these settings: two loads and one CAS
+ * when the place used last is idle.
+ */
+bool pgr_pool_lease(struct pgr_pool_view *view, uint64_t startup, pgr_slot_id *ret_slot);
 
 /* A lease of this very slot, whoever waits: for its home to look at what came unasked. */
 bool pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id slot);
+
+/*
+ * The connection is closed and its place dialed anew without anybody else having a chance of it, since it
+ * is not what our client needs: LEASED becomes DIALING, and behind a good login LEASED again. False: a
+ * cancel is under way, or a dead worker's was.
+ */
+bool pgr_pool_renew(struct pgr_pool_view *view, pgr_slot_id slot);
+void pgr_pool_renewed(struct pgr_pool_view *view, pgr_slot_id slot);
 
 /* The next ticket of the queue. */
 uint64_t pgr_pool_ticket(struct pgr_pool_view *view);

@@ -45,10 +45,11 @@ struct pgr_slot {
 	_Atomic uint32_t reason; /* of closing, enum pgr_close_reason */
 	_Atomic uint64_t leases;
 	_Atomic uint64_t report; /* digest of what the server reported at login */
+	_Atomic uint64_t startup; /* hash of the settings in its startup packet; 0: none */
 	_Atomic uint32_t home;     /* who speaks TLS on it, pgr_slot_home(); 0: it is in clear */
 	_Atomic uint32_t farewell; /* the home has ended our side of this `conn` */
 	_Atomic uint32_t tls;      /* version and cipher suite (net/tls.h) */
-	char pad[12];
+	char pad[4];
 } PGR_ALIGNED(64);
 _Static_assert(sizeof(struct pgr_slot) == 128, "two cache lines; docs/SHM.md draws this");
 

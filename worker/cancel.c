@@ -232,6 +232,33 @@ pgr_cancel_tick(struct pgr_worker *w)
 	}
 }
 
+static bool
+has_key(struct pgr_client_rec *rec, uint32_t pid, const uint8_t *key, size_t len)
+{
+	return atomic_load(&rec->state) >= PGR_CLIENT_IDLE && rec->pid == pid && rec->key_len == len &&
+		len <= PGR_CLIENT_KEY && pgr_digest_equal(rec->key, key, len);
+}
+
+/* A pid of ours is the number of the client's record plus 1; that of a session mode client is its server's. */
+static bool
+find_client(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_t len, pgr_client_id *ret)
+{
+	uint32_t per = w->shm->seg->clients_per_worker;
+
+	ret->n = pid - 1;
+	if (pid != 0 && ret->n / per < w->shm->seg->workers &&
+		has_key(pgr_shm_client(w->shm, *ret), pid, key, len))
+		return true;
+	for (uint32_t k = 0; k < w->shm->seg->workers; k++) {
+		uint32_t used = PGR_MIN(atomic_load(&pgr_shm_proc(w->shm, k)->records_used), per);
+
+		for (ret->n = k * per; ret->n < k * per + used; ret->n++)
+			if (has_key(pgr_shm_client(w->shm, *ret), pid, key, len))
+				return true;
+	}
+	return false;
+}
+
 bool
 pgr_cancel_request(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_t len,
 	pgr_client_id *ret_client)
@@ -239,14 +266,10 @@ pgr_cancel_request(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_
 	struct pgr_client_rec *rec;
 	uint32_t worker;
 
-	if (pid == 0 || pid > PGR_CLIENTS_MAX)
+	if (!find_client(w, pid, key, len, ret_client))
 		return false;
-	ret_client->n = pid - 1;
 	worker = ret_client->n / w->shm->seg->clients_per_worker;
 	rec = pgr_shm_client(w->shm, *ret_client);
-	if (worker >= w->shm->seg->workers || atomic_load(&rec->state) < PGR_CLIENT_IDLE ||
-		rec->key_len != len || len > PGR_CLIENT_KEY || !pgr_digest_equal(rec->key, key, len))
-		return false;
 	atomic_store(&rec->canceler, w->self);
 	atomic_store(&rec->cancel, 1);
 	atomic_store(&pgr_shm_proc(w->shm, worker)->cancels, 1);

@@ -213,6 +213,17 @@ pgr_client_tell_name(struct pgr_worker *w, struct pgr_client *c)
 }
 
 void
+pgr_client_forget_settings(struct pgr_client *c)
+{
+	pgr_settings_unref(c->settings);
+	pgr_settings_unref(c->sure);
+	c->settings = pgr_settings_empty();
+	c->sure = pgr_settings_empty();
+	pgr_track_fini(&c->track);
+	pgr_track_init(&c->track, pgr_settings_empty());
+}
+
+void
 pgr_client_pin(struct pgr_worker *w, struct pgr_client *c, enum pgr_pin pin, bool stays)
 {
 	c->pin_stays = c->pin_stays || stays;

@@ -25,6 +25,9 @@ void pgr_client_mark(struct pgr_worker *w, struct pgr_client *c, enum pgr_client
 /* The session's settings have changed: its application_name is shown. */
 void pgr_client_tell_name(struct pgr_worker *w, struct pgr_client *c);
 
+/* The server has them of its own: nothing is tracked of what the client asked for at login. */
+void pgr_client_forget_settings(struct pgr_client *c);
+
 /*
  * From now on the client keeps the server connection that it has; stays: until DISCARD ALL. The first
  * reason is the one that is shown.

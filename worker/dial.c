@@ -7,7 +7,8 @@
  *   SECURE    SSLRequest, its answer and the TLS handshake, where TLS is wanted
  *   LOGIN     password exchange, parameters, key, ReadyForQuery
  *   PARTING   this way (with TLS, or without: `allow` and `prefer` try both) or at this address it will
- *             not be, and the server may not know yet: until its end was read
+ *             not be, and the server may not know yet: until its end was read. A connection that is to be
+ *             replaced by one with other startup parameters begins here
  *
  * Where nobody serves at an address, the same slot goes on to the next one of the host, each with its
  * share of connect_timeout; but never while a backend may be left behind at the one before.
@@ -58,7 +59,9 @@ struct pgr_dial {
 	struct pgr_addr addr[PGR_HOST_ADDRS];
 	bool secured;    /* this attempt asks for TLS */
 	bool again;      /* the other way was tried at this address before, and failed with `first` */
-	bool elsewhere;  /* PARTING: the next address comes next; else the other way at this one */
+	bool anew;       /* PARTING: from the beginning; */
+	bool elsewhere;  /* or the next address comes next; else the other way at this one */
+	struct pgr_settings *startup; /* settings that go into the startup packet */
 	enum pgr_secure_stage secure;
 	struct pgr_err first;
 	struct pgr_scram_client scram;
@@ -120,6 +123,7 @@ dial_end(struct pgr_worker *w, struct pgr_server *s)
 	if (s->dial->stage == STAGE_TOKEN)
 		w->dials_waiting--;
 	drop_token(w, s);
+	pgr_settings_unref(s->dial->startup);
 	pgr_digest_wipe(s->dial, sizeof(*s->dial));
 	free(s->dial);
 	s->dial = NULL;
@@ -151,6 +155,7 @@ fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *cause)
 	const struct pgr_host *host = s->dial->host;
 	struct pgr_err both = *cause;
 	const struct pgr_err *err = &both;
+	bool admitted = s->dial->authenticated;
 
 	if (s->dial->again)
 		snprintf(both.message, sizeof(both.message), "%.150s (before that, %s TLS: %.120s)",
@@ -159,7 +164,7 @@ fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *cause)
 	pgr_log(PGR_LOG_WARN, "server.login_failed", "server %.255s:%u, database \"%s\", user \"%s\": %s",
 		host->name, host->port, pool->dbname, pool->server_user, err->message);
 	dial_end(w, s);
-	pgr_lease_dial_failed(w, s, err);
+	pgr_lease_dial_failed(w, s, err, admitted);
 }
 
 enum pgr_rc
@@ -284,28 +289,39 @@ try_begin(struct pgr_worker *w, struct pgr_server *s)
 		try_next(w, s, &err);
 }
 
-void
-pgr_dial_start(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
+static bool
+dial_new(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_server *s = pgr_server_get(w, slot, pool);
-	uint64_t timeout;
+	uint64_t timeout = atomic_load(&s->pool->view.pool->set.connect_timeout);
+	struct pgr_err err;
 
-	if (s != NULL)
-		s->dial = calloc(1, sizeof(*s->dial));
-	if (s == NULL || s->dial == NULL) {
-		pgr_log(PGR_LOG_ERROR, "server.memory", "out of memory");
-		pool->dials--;
-		pgr_pool_return(&pool->view, slot, true);
-		return;
+	s->dial = calloc(1, sizeof(*s->dial));
+	if (s->dial == NULL) {
+		pgr_err_set(&err, "53200", "out of memory");
+		pgr_lease_dial_failed(w, s, &err, false);
+		return false;
 	}
 	s->use = PGR_SERVER_DIALING;
 	s->dial->token = -1;
-	s->dial->stage = STAGE_TOKEN;
-	timeout = atomic_load(&pool->view.pool->set.connect_timeout);
+	s->dial->startup = pgr_settings_ref(s->leg != NULL ? s->leg->client->track.startup : pgr_settings_empty());
 	s->deadline = s->dial->until = w->now + (timeout != 0 ? timeout : NO_TIMEOUT);
+	return true;
+}
+
+static void
+await_token(struct pgr_worker *w, struct pgr_server *s)
+{
+	s->dial->stage = STAGE_TOKEN;
 	w->dials_waiting++;
 	PGR_CRASHPOINT("dial.start");
 	try_begin(w, s);
+}
+
+void
+pgr_dial_start(struct pgr_worker *w, struct pgr_server *s)
+{
+	if (dial_new(w, s))
+		await_token(w, s);
 }
 
 static enum pgr_rc
@@ -323,7 +339,8 @@ static enum pgr_rc
 send_startup(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
 {
 	const struct pgr_pool *pool = s->pool->view.pool;
-	char text[512];
+	const struct pgr_settings *own = s->dial->startup;
+	char text[512 + PGR_SETTINGS_BYTES];
 	struct pgr_out out;
 
 	pgr_out_init(&out, text, sizeof(text));
@@ -333,6 +350,7 @@ send_startup(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
 	pgr_out_string(&out, pool->server_user);
 	pgr_out_string(&out, "database");
 	pgr_out_string(&out, pool->dbname);
+	pgr_out_bytes(&out, own->text, own->len); /* pairs of strings here as there */
 	pgr_out_byte(&out, '\0');
 	if (!out.full)
 		pgr_put32(text, (uint32_t)out.len);
@@ -527,6 +545,11 @@ compare_report(struct pgr_worker *w, struct pgr_server *s)
 	struct pgr_pool *pool = s->pool->view.pool;
 	uint64_t digest = pgr_hash64(&w->shm->seg->hash_key, cold->reported, cold->reported_len) | 1;
 
+	if (s->dial->startup->hash != 0) {
+		/* with these settings it reports something else anyway: nothing is learnt */
+		atomic_store(&pgr_server_slot(w, s)->report, atomic_load(&pool->report));
+		return;
+	}
 	atomic_store(&pgr_server_slot(w, s)->report, digest);
 	if (!pgr_pool_reported(pool, digest, w->now))
 		return;
@@ -544,6 +567,7 @@ succeed(struct pgr_worker *w, struct pgr_server *s)
 	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
 
 	cold->reported_len = s->dial->reported_len;
+	atomic_store(&slot->startup, s->dial->startup->hash);
 	compare_report(w, s);
 	pgr_host_dialed(s->dial->host, &cold->addr, 0);
 	pgr_settings_applied(slot, cold, pgr_settings_empty());
@@ -671,8 +695,26 @@ parting(struct pgr_worker *w, struct pgr_server *s)
 	while (rc == PGR_OK);
 	if (rc != PGR_CLOSED)
 		return;
+	if (dial->anew) {
+		dial->anew = false;
+		pgr_server_forget(w, s);
+		await_token(w, s);
+		return;
+	}
 	if (dial->elsewhere || begin_connect(w, s, &err) != PGR_OK)
 		try_next(w, s, &err);
+}
+
+/* Ends the connection at hand; what comes next begins at its end. */
+static void
+part(struct pgr_worker *w, struct pgr_server *s)
+{
+	s->dial->stage = STAGE_PARTING;
+	if (pgr_home_is_ours(s))
+		pgr_home_end(w, s);
+	pgr_tls_end(&s->io);
+	shutdown(s->io.fd, SHUT_WR);
+	parting(w, s);
 }
 
 /* What has failed may go another way: with TLS or without, or at the next address. */
@@ -693,12 +735,21 @@ give_up(struct pgr_worker *w, struct pgr_server *s, struct pgr_err *err)
 		dial->again = true;
 		dial->secured = !dial->secured;
 	}
-	dial->stage = STAGE_PARTING;
-	if (pgr_home_is_ours(s))
-		pgr_home_end(w, s);
-	pgr_tls_end(&s->io);
-	shutdown(s->io.fd, SHUT_WR);
-	parting(w, s);
+	part(w, s);
+}
+
+void
+pgr_dial_anew(struct pgr_worker *w, struct pgr_server *s)
+{
+	if (!dial_new(w, s))
+		return;
+	s->dial->anew = true;
+	s->dial->host = host_of(w, s->pool);
+	if (!pgr_home_is_ours(s)) { /* else goodbye is said under TLS */
+		pgr_wire_bare(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_TERMINATE);
+		(void)pgr_stream_send(&s->io, &w->out);
+	}
+	part(w, s);
 }
 
 static void

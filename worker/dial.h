@@ -6,8 +6,14 @@
 
 #include "worker/worker.h"
 
-/* The slot is DIALING by us. Ends in pgr_lease_dialed or pgr_lease_dial_failed, perhaps at once. */
-void pgr_dial_start(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot);
+/*
+ * The slot is DIALING by us; with s->leg, for its client and with its startup parameters. Ends in
+ * pgr_lease_dialed or pgr_lease_dial_failed, perhaps at once.
+ */
+void pgr_dial_start(struct pgr_worker *w, struct pgr_server *s);
+
+/* The same where a connection of ours is there still: it is closed first. */
+void pgr_dial_anew(struct pgr_worker *w, struct pgr_server *s);
 
 void pgr_dial_event(struct pgr_worker *w, struct pgr_server *s);
 

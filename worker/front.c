@@ -73,7 +73,9 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 	struct pgr_slot *slot = pgr_server_slot(w, c->leg.server);
 
 	c->leg.fresh = false;
-	if (atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
+	if (atomic_load_explicit(&slot->startup, memory_order_relaxed) != 0)
+		pgr_client_forget_settings(c); /* they are the server's */
+	else if (atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
 		apply_settings(w, c);
 	if (c->mode == PGR_MODE_SESSION) {
 		c->pin = PGR_PIN_SESSION_REASON;

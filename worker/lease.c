@@ -18,6 +18,7 @@
 #include "worker/dial.h"
 #include "worker/home.h"
 #include "worker/server.h"
+#include "worker/settings.h"
 
 struct pgr_wpool *
 pgr_lease_pool(struct pgr_worker *w, pgr_pool_id id)
@@ -95,6 +96,16 @@ outdated(struct pgr_worker *w, struct pgr_server *s, enum pgr_close_reason *ret_
 		w->now - atomic_load_explicit(&slot->born, memory_order_relaxed) > lifetime;
 }
 
+/*
+ * In session mode a client's startup parameters are the server's: hash of those that its connection must
+ * have been opened with.
+ */
+static uint64_t
+startup_of(const struct pgr_leg *leg)
+{
+	return leg->client->mode == PGR_MODE_SESSION ? leg->client->track.startup->hash : 0;
+}
+
 static void
 begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 {
@@ -113,6 +124,38 @@ begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 		memory_order_relaxed);
 	atomic_store_explicit(&slot->since, w->now, memory_order_relaxed);
 	pgr_client_mark(w, leg->client, PGR_CLIENT_ACTIVE);
+}
+
+/* What is dialed in this slot is for leg alone. */
+static void
+bind_to(struct pgr_server *s, struct pgr_leg *leg)
+{
+	s->bound = true;
+	s->leg = leg;
+	leg->fetching = s->slot;
+}
+
+/*
+ * The connection is at hand: leg uses it, or it is closed and its place dialed anew with the leg's startup
+ * parameters. False: neither can be, and it is on its way out. One whose TLS is another worker's cannot be
+ * closed here and dialed in one go.
+ */
+static bool
+use(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
+{
+	if (PGR_LIKELY(atomic_load_explicit(&pgr_server_slot(w, s)->startup, memory_order_relaxed) ==
+		startup_of(leg))) {
+		begin_exchange(w, s, leg);
+		return true;
+	}
+	if ((atomic_load(&pgr_server_slot(w, s)->home) != 0 && !pgr_home_is_ours(s)) ||
+		!pgr_pool_renew(&leg->pool->view, s->slot)) {
+		pgr_lease_close(w, s, PGR_CLOSE_CHANGED);
+		return false;
+	}
+	bind_to(s, leg);
+	pgr_dial_anew(w, s);
+	return true;
 }
 
 /* The slot is LEASED by us: gives it to leg. False: unusable, and on its way out. */
@@ -142,8 +185,7 @@ attach(struct pgr_worker *w, struct pgr_leg *leg, pgr_slot_id id)
 		pgr_lease_close(w, s, PGR_CLOSE_SERVER);
 		return false;
 	}
-	begin_exchange(w, s, leg);
-	return true;
+	return use(w, s, leg);
 }
 
 /*
@@ -180,9 +222,22 @@ serve_oldest(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 static void
 begin_dial(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 {
-	pool->dials++;
+	struct pgr_leg *leg = oldest_waiter(pool);
+	struct pgr_server *s = pgr_server_get(w, slot, pool);
+
+	if (s == NULL) {
+		pgr_pool_return(&pool->view, slot, true);
+		return;
+	}
+	s->bound = false;
+	if (leg != NULL && startup_of(leg) != 0) {
+		stop_waiting(w, leg);
+		bind_to(s, leg);
+	} else {
+		pool->dials++;
+	}
 	publish(pool);
-	pgr_dial_start(w, pool, slot);
+	pgr_dial_start(w, s);
 }
 
 void
@@ -301,7 +356,7 @@ pgr_lease_want(struct pgr_worker *w, struct pgr_leg *leg, struct pgr_err *err)
 	pgr_slot_id slot;
 
 	PGR_DCHECK(leg->server == NULL && !pgr_leg_waits(leg));
-	while (pgr_pool_lease(&leg->pool->view, &slot))
+	while (pgr_pool_lease(&leg->pool->view, startup_of(leg), &slot))
 		if (attach(w, leg, slot))
 			return leg->server != NULL ? PGR_OK : PGR_AGAIN;
 	if (hopeless(w, leg->pool, err))
@@ -328,6 +383,18 @@ detach(struct pgr_worker *w, struct pgr_server *s)
 	pgr_client_mark(w, leg->client, PGR_CLIENT_IDLE);
 }
 
+/* The client for whom it is dialed has gone, or is told now what came of it. NULL: it had gone. */
+static struct pgr_leg *
+unbind(struct pgr_server *s)
+{
+	struct pgr_leg *leg = s->leg;
+
+	s->leg = NULL;
+	if (leg != NULL)
+		leg->fetching = PGR_NO_SLOT;
+	return leg;
+}
+
 void
 pgr_lease_give_up(struct pgr_worker *w, struct pgr_leg *leg)
 {
@@ -341,6 +408,10 @@ pgr_lease_give_up(struct pgr_worker *w, struct pgr_leg *leg)
 	} else if (leg->fetching.n != PGR_NO_SLOT.n) {
 		struct pgr_server *s = w->server[leg->fetching.n];
 
+		if (s->use == PGR_SERVER_DIALING) { /* whoever comes next may need the same */
+			unbind(s);
+			return;
+		}
 		detach(w, s);
 		pgr_pool_return(&pool->view, s->slot, s->unread);
 		pgr_lease_match(w, pool);
@@ -396,12 +467,20 @@ void
 pgr_lease_dialed(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_wpool *pool = s->pool;
+	struct pgr_leg *leg = unbind(s);
 
-	pool->dials--;
+	if (!s->bound)
+		pool->dials--;
 	atomic_store(&pool->view.pool->retry_at, 0);
 	atomic_store(&pool->view.pool->failure.at, 0);
 	pgr_stat_add(&pool->stats->server_logins, 1);
 	detach(w, s);
+	if (leg != NULL) {
+		pgr_pool_renewed(&pool->view, s->slot);
+		begin_exchange(w, s, leg);
+		pgr_list_push(&w->runnable, &leg->run);
+		return;
+	}
 	/* one waiter less and one dial less are told at once: nobody sees a waiter for whom none is dialed */
 	if (hand_on(w, pool, s->slot))
 		return;
@@ -436,16 +515,28 @@ remember_failure(struct pgr_worker *w, struct pgr_pool *pool, const struct pgr_e
 }
 
 void
-pgr_lease_dial_failed(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err)
+pgr_lease_dial_failed(
+	struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err, bool admitted)
 {
 	struct pgr_wpool *pool = s->pool;
+	struct pgr_leg *leg = unbind(s);
+	bool own = s->bound && admitted; /* its startup parameters are at fault, nobody else is concerned */
 
-	pool->dials--;
-	remember_failure(w, pool->view.pool, err);
+	if (!s->bound)
+		pool->dials--;
+	if (!own)
+		remember_failure(w, pool->view.pool, err);
 	pgr_stat_add(&pool->stats->server_login_failures, 1);
 	publish(pool);
 	pgr_lease_close(w, s, PGR_CLOSE_LOGIN);
-	if (!pool_alive(w, pool))
+	if (leg != NULL && (own || !pool_alive(w, pool))) {
+		pgr_client_no_server(w, leg->client, err);
+	} else if (leg != NULL) {
+		begin_waiting(w, leg);
+		if (leg->server != NULL)
+			pgr_list_push(&w->runnable, &leg->run);
+	}
+	if (!own && !pool_alive(w, pool))
 		fail_waiters(w, pool, err);
 }
 
@@ -464,8 +555,10 @@ pgr_lease_fetched(struct pgr_worker *w, struct pgr_server *s, bool have)
 			pgr_list_push(&w->runnable, &leg->run);
 		return;
 	}
-	begin_exchange(w, s, leg);
-	pgr_list_push(&w->runnable, &leg->run);
+	if (!use(w, s, leg))
+		begin_waiting(w, leg);
+	if (leg->server != NULL)
+		pgr_list_push(&w->runnable, &leg->run);
 }
 
 void
@@ -557,7 +650,8 @@ retry_fetches(struct pgr_worker *w)
 	for (uint32_t i = 0; i < w->servers_top; i++) {
 		struct pgr_server *s = w->server[i];
 
-		if (s != NULL && s->leg != NULL && s->leg->fetching.n == s->slot.n && s->io.fd < 0)
+		if (s != NULL && s->use == PGR_SERVER_LEASED && s->leg != NULL &&
+			s->leg->fetching.n == s->slot.n && s->io.fd < 0)
 			(void)!pgr_server_fetch(w, s);
 	}
 }

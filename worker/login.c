@@ -45,12 +45,14 @@ struct pgr_login {
 };
 
 /* What clients of a pool with these settings are told: the settings as the server spells them. */
+#define NOBODYS UINT64_MAX /* used once: in session mode it is the server's own */
+
 static struct greeting {
 	uint32_t pool;
 	uint32_t serial;
 	uint32_t epoch;
 	uint64_t report; /* digest of the rest of what that server reported */
-	uint64_t asked; /* hash of the settings as the client gave them */
+	uint64_t asked; /* hash of the settings as the client gave them, or NOBODYS */
 	struct pgr_settings *settings; /* NULL: the cell is empty */
 	bool strings; /* the server's own standard_conforming_strings is off */
 	bool opaque;  /* its own client_encoding is one in which texts cannot be read */
@@ -142,7 +144,7 @@ keep_greeting(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id from)
 		.serial = atomic_load(&c->leg.pool->view.pool->serial),
 		.epoch = atomic_load(&c->leg.pool->view.pool->epoch),
 		.report = atomic_load(&pgr_shm_slot(w->shm, from)->report),
-		.asked = c->track.startup->hash,
+		.asked = c->mode == PGR_MODE_SESSION ? NOBODYS : c->track.startup->hash,
 		.settings = pgr_settings_ref(c->settings),
 		.strings = pgr_settings_said_strings(cold->reported, len) == PGR_SAID_YES,
 		.opaque = pgr_settings_said_encoding(cold->reported, len) == PGR_SAID_YES,
@@ -154,12 +156,16 @@ static void
 write_key(struct pgr_worker *w, struct pgr_client *c, struct pgr_vec *vec)
 {
 	struct pgr_client_rec *rec = pgr_client_rec(w, c);
+	uint32_t server_pid = 0;
 	char *body;
 
 	rec->key_len = c->minor >= 2 ? PGR_CLIENT_KEY : 4;
 	pgr_random_bytes(rec->key, rec->key_len);
 	body = pgr_wire_header(pgr_vec_room(vec, PGR_WIRE_HEADER + 4 + rec->key_len),
 		PGR_MSG_BACKEND_KEY, 4u + rec->key_len);
+	if (c->leg.server != NULL && c->mode == PGR_MODE_SESSION)
+		server_pid = atomic_load(&pgr_server_slot(w, c->leg.server)->pid);
+	rec->pid = server_pid != 0 ? server_pid : c->rec.n + 1;
 	pgr_put32(body, rec->pid);
 	memcpy(body + 4, rec->key, rec->key_len);
 }
@@ -324,8 +330,8 @@ enter_greeting(struct pgr_worker *w, struct pgr_client *c)
 	struct pgr_err err;
 
 	c->state = PGR_SESSION_GREET;
-	/* so a full pool does not keep anybody from logging in */
-	if (find_witness(w, c, &witness) &&
+	/* so a full pool keeps nobody from logging in, but for session mode, where the session is the server's */
+	if (c->mode != PGR_MODE_SESSION && find_witness(w, c, &witness) &&
 		(greeting_fits(greeting_cell(c), c) || greet_from(w, c, witness))) {
 		greet(w, c);
 		pgr_front_resume(w, c);

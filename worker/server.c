@@ -151,7 +151,7 @@ pgr_server_event(struct pgr_worker *w, struct pgr_server *s, uint32_t events)
 static void
 fetched(struct pgr_worker *w, struct pgr_server *s, bool have)
 {
-	if (s->leg == NULL || s->leg->fetching.n != s->slot.n)
+	if (s->use != PGR_SERVER_LEASED || s->leg == NULL || s->leg->fetching.n != s->slot.n)
 		return;
 	pgr_lease_fetched(w, s, have);
 }

@@ -80,7 +80,7 @@ struct pgr_leg {
 	struct pgr_client *client;
 	struct pgr_wpool *pool;
 	struct pgr_server *server; /* leased, and its descriptor is at hand */
-	pgr_slot_id fetching;      /* leased, the descriptor is on its way from the vault */
+	pgr_slot_id fetching;      /* leased, the descriptor is on its way from the vault; or dialed for it */
 	struct pgr_list wait;      /* in pool->waiters */
 	struct pgr_list run;       /* in worker->runnable: has got what it waited for */
 	uint64_t ticket;
@@ -203,6 +203,7 @@ struct pgr_server {
 	struct pgr_wpool *pool;
 	struct pgr_leg *leg;
 	struct pgr_dial *dial;
+	bool bound; /* dialed for one client alone, and not among the dials of its pool */
 	struct pgr_replies replies;
 	char *in; /* an incomplete message */
 	uint32_t in_len;

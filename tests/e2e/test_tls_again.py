@@ -1,16 +1,17 @@
-"""The tests of pool, cancels, prepared statements and COPY once more, with TLS to PostgreSQL 15 and to drivers."""
+"""The tests of pool, cancels, prepared statements, COPY and session mode once more, with TLS to PostgreSQL 15 and to drivers."""
 import pytest
 
 import test_cancel
 import test_copy
 import test_pool
 import test_prepared
+import test_session
 from harness import pgroute as harness
 from harness import proc, tls
 from harness.postgres import Postgres
 
 # Each test is taken over under its module's name, so that none hides another
-for module in (test_cancel, test_copy, test_pool, test_prepared):
+for module in (test_cancel, test_copy, test_pool, test_prepared, test_session):
     for name, thing in vars(module).items():
         if name.startswith("test_") and callable(thing):
             globals()[f"{name}__{module.__name__}"] = thing

@@ -398,11 +398,19 @@ def who(port):
         return pid == str(client.pid), source
 
 
-@pytest.mark.xfail(strict=True, reason="session mode: BackendKeyData with the server's own pid, startup parameters that are the server's")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_missing_session_mode_is_the_server(standing, version):
+def test_session_mode_is_the_server(standing, version):
+    """The server's own pid, and startup parameters that are the server's, whoever had the connection before."""
     one = standing(version, defaults={"pool_size": 2, "pool_mode": "session"})
-    assert who(one.port) == who(one.server.port)
+    for _ in range(3):
+        assert who(one.port) == who(one.server.port)
+        with wire.Client(one.port).login() as plain, wire.Client(one.port).login(options="-c work_mem=11MB") as other:
+            assert plain.query("SELECT setting, source FROM pg_settings WHERE name = 'work_mem'").rows == [("4096", "default")]
+            assert other.query("SHOW work_mem").value() == "11MB"
+            other.query("RESET ALL")
+            assert other.query("SHOW work_mem").value() == "11MB"
+            for client in (plain, other):
+                client.terminate()
 
 
 LATE = {  # what is sent before the answer is read that tells of the failure, to a server that has the statement already

@@ -72,7 +72,7 @@ take_mail(uint32_t k)
 static void
 lease(uint32_t k)
 {
-	ck_assert(pgr_pool_lease(&view[k], &slot));
+	ck_assert(pgr_pool_lease(&view[k], 0, &slot));
 }
 
 START_TEST(test_pool_lease_takes_an_idle_one_for_a_new_generation)
@@ -101,7 +101,7 @@ START_TEST(test_pool_lease_prefers_the_place_used_last)
 	lease(0);
 	lease(0);
 	lease(0);
-	ck_assert(!pgr_pool_lease(&view[0], &slot));
+	ck_assert(!pgr_pool_lease(&view[0], 0, &slot));
 	(void)pgr_pool_return(&view[0], (pgr_slot_id){0}, false);
 	(void)pgr_pool_return(&view[0], (pgr_slot_id){2}, false);
 	lease(0);
@@ -118,7 +118,7 @@ START_TEST(test_pool_lease_refuses_what_is_not_leasable)
 		for (uint32_t p = 0; p < SIZE; p++)
 			shm_set_word(&shm, id, p, pgr_word_make((enum pgr_slot_state)state, 2,
 				state == PGR_SLOT_IDLE ? 3 : PGR_PIN_NONE, 10));
-		ck_assert(!pgr_pool_lease(&view[0], &slot));
+		ck_assert(!pgr_pool_lease(&view[0], 0, &slot));
 	}
 }
 END_TEST
@@ -127,7 +127,7 @@ START_TEST(test_pool_lease_lets_waiters_go_first)
 {
 	begin_idle(SIZE);
 	waits(1, 1, 5);
-	ck_assert(!pgr_pool_lease(&view[0], &slot));
+	ck_assert(!pgr_pool_lease(&view[0], 0, &slot));
 	waits(1, 0, 0);
 	lease(0);
 }
@@ -406,6 +406,34 @@ START_TEST(test_pool_mail_bit_stands_for_all_its_places)
 }
 END_TEST
 
+START_TEST(test_pool_lease_asks_for_the_startup_parameters)
+{
+	begin_idle(2);
+	atomic_store(&pgr_shm_slot(&shm, (pgr_slot_id){1})->startup, 7);
+	ck_assert(!pgr_pool_lease(&view[0], 8, &slot));
+	ck_assert(pgr_pool_lease(&view[0], 7, &slot));
+	ck_assert_uint_eq(slot.n, 1);
+	ck_assert(!pgr_pool_lease(&view[0], 7, &slot));
+	ck_assert(pgr_pool_lease(&view[0], 0, &slot));
+	ck_assert_uint_eq(slot.n, 0);
+}
+END_TEST
+
+START_TEST(test_pool_renew_keeps_the_place_but_not_under_a_cancel)
+{
+	begin_idle(1);
+	lease(0);
+	shm_set_word(&shm, id, 0, pgr_word_make(PGR_SLOT_LEASED, 0, 3, 11));
+	ck_assert(!pgr_pool_renew(&view[0], slot));
+	assert_word(0, PGR_SLOT_LEASED, 0, 3, 11);
+	shm_set_word(&shm, id, 0, pgr_word_make(PGR_SLOT_LEASED, 0, PGR_PIN_NONE, 11));
+	ck_assert(pgr_pool_renew(&view[0], slot));
+	assert_word(0, PGR_SLOT_DIALING, 0, PGR_PIN_NONE, 12);
+	pgr_pool_renewed(&view[0], slot);
+	assert_word(0, PGR_SLOT_LEASED, 0, PGR_PIN_NONE, 13);
+}
+END_TEST
+
 START_TEST(test_pool_return_makes_it_idle)
 {
 	begin_idle(1);
@@ -611,6 +639,8 @@ UNIT_MAIN("pool", test_pool_lease_takes_an_idle_one_for_a_new_generation,
 	test_pool_match_needed_while_something_was_left_over, test_pool_mail_accepts_a_gift,
 	test_pool_mail_carries_the_dirty_bit_to_its_lessee,
 	test_pool_mail_is_a_hint_the_word_decides, test_pool_mail_bit_stands_for_all_its_places,
+	test_pool_lease_asks_for_the_startup_parameters,
+	test_pool_renew_keeps_the_place_but_not_under_a_cancel,
 	test_pool_return_makes_it_idle, test_pool_return_to_be_closed_tells_the_monitor,
 	test_pool_return_keeps_the_pin_and_nobody_gets_it,
 	test_pool_return_of_a_poisoned_one_closes_it, test_pool_transfer_is_a_new_lease,
