@@ -95,8 +95,11 @@ pgr_pool_renew(struct pgr_pool_view *view, pgr_slot_id id)
 	pgr_word w = atomic_load(&slot->word);
 
 	PGR_ASSERT(pgr_word_held_by(w, PGR_SLOT_LEASED, view->self));
-	return pgr_word_pin(w) == PGR_PIN_NONE && atomic_compare_exchange_strong(
-		&slot->word, &w, pgr_word_next(w, PGR_SLOT_DIALING, view->self, PGR_PIN_NONE));
+	if (pgr_word_pin(w) != PGR_PIN_NONE || !atomic_compare_exchange_strong(
+			&slot->word, &w, pgr_word_next(w, PGR_SLOT_DIALING, view->self, PGR_PIN_NONE)))
+		return false;
+	PGR_CRASHPOINT("pool.renew.begun");
+	return true;
 }
 
 void
@@ -108,6 +111,7 @@ pgr_pool_renewed(struct pgr_pool_view *view, pgr_slot_id id)
 	PGR_ASSERT(pgr_word_held_by(w, PGR_SLOT_DIALING, view->self)); /* nobody else touches it */
 	view->dirty = false;
 	atomic_store(&slot->word, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE));
+	PGR_CRASHPOINT("pool.renew.done");
 }
 
 uint64_t

@@ -148,6 +148,21 @@ choose_way(struct pgr_worker *w, struct pgr_server *s)
 	s->dial->again = false;
 }
 
+/*
+ * Has the server let us in, and then refused the settings of the startup packet? Invalid values, what may
+ * not be set, what must not be changed.
+ */
+static bool
+is_about_settings(const struct pgr_dial *dial, const struct pgr_err *err)
+{
+	static const char *const classes[] = {"22", "42", "55"};
+
+	for (size_t i = 0; i < PGR_COUNT_OF(classes); i++)
+		if (strncmp(err->sqlstate, classes[i], 2) == 0)
+			return dial->authenticated && dial->startup->hash != 0;
+	return false;
+}
+
 static void
 fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *cause)
 {
@@ -155,16 +170,16 @@ fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *cause)
 	const struct pgr_host *host = s->dial->host;
 	struct pgr_err both = *cause;
 	const struct pgr_err *err = &both;
-	bool admitted = s->dial->authenticated;
+	bool own = is_about_settings(s->dial, cause);
 
 	if (s->dial->again)
 		snprintf(both.message, sizeof(both.message), "%.150s (before that, %s TLS: %.120s)",
 			cause->message, s->dial->secured ? "without" : "with", s->dial->first.message);
 
-	pgr_log(PGR_LOG_WARN, "server.login_failed", "server %.255s:%u, database \"%s\", user \"%s\": %s",
+	pgr_log(own ? PGR_LOG_INFO : PGR_LOG_WARN, "server.login_failed", "server %.255s:%u, database \"%s\", user \"%s\": %s",
 		host->name, host->port, pool->dbname, pool->server_user, err->message);
 	dial_end(w, s);
-	pgr_lease_dial_failed(w, s, err, admitted);
+	pgr_lease_dial_failed(w, s, err, own);
 }
 
 enum pgr_rc
@@ -697,6 +712,7 @@ parting(struct pgr_worker *w, struct pgr_server *s)
 		return;
 	if (dial->anew) {
 		dial->anew = false;
+		PGR_CRASHPOINT("dial.anew.parted");
 		pgr_server_forget(w, s);
 		await_token(w, s);
 		return;

@@ -516,11 +516,10 @@ remember_failure(struct pgr_worker *w, struct pgr_pool *pool, const struct pgr_e
 
 void
 pgr_lease_dial_failed(
-	struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err, bool admitted)
+	struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err, bool own)
 {
 	struct pgr_wpool *pool = s->pool;
 	struct pgr_leg *leg = unbind(s);
-	bool own = s->bound && admitted; /* its startup parameters are at fault, nobody else is concerned */
 
 	if (!s->bound)
 		pool->dials--;

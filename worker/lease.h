@@ -26,10 +26,10 @@ void pgr_lease_end(struct pgr_worker *w, struct pgr_server *s);
 /* The connection is not to be used again: to the monitor, which closes it. The leg is free. */
 void pgr_lease_close(struct pgr_worker *w, struct pgr_server *s, enum pgr_close_reason reason);
 
-/* A dial is done. admitted: the server had let us in before it refused. */
+/* A dial is done. own: it has failed for what its client asked for, which concerns nobody else. */
 void pgr_lease_dialed(struct pgr_worker *w, struct pgr_server *s);
 void pgr_lease_dial_failed(
-	struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err, bool admitted);
+	struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *err, bool own);
 
 /* The vault answered for s, which s->leg waits for. */
 void pgr_lease_fetched(struct pgr_worker *w, struct pgr_server *s, bool have);

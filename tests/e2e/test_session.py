@@ -25,7 +25,6 @@ def test_a_startup_value_is_refused_in_the_servers_words(pg, pgroute, parameters
     """And it is that client's affair: nobody is told that the server cannot be reached."""
     one = pgroute(pg, workers=1, defaults=SESSION)
     direct = refused(pg.port, **parameters)
-    one.allow("server.login_failed")
     for _ in range(3):
         assert refused(one.port, **parameters) == direct
         with wire.Client(one.port).login() as client:

@@ -13,7 +13,7 @@ import pytest
 
 from harness import proc, wire
 from harness.pgroute import ROOT
-from under_load import PATIENCE, Load, all_there, assert_serves, assert_whole, deaths, never_above, wait_deaths
+from under_load import PATIENCE, Load, Sessions, all_there, assert_serves, assert_whole, assert_whole_sessions, deaths, never_above, wait_deaths
 
 SIZE, WORKERS, CLIENTS, KILLS = 3, 2, 9, 3
 SEED = int(os.environ.get("PGR_SEED") or time.time())
@@ -27,6 +27,8 @@ LIGHT = {"closing.begun", "pool.lease.leased"}
 # passed where who wants a connection finds a free place and dials: fewer clients than places, and none kept. Under more load
 # connections are handed on, and the monitor offers free places, so that it is passed by chance only
 SPARSE = {"pool.match.caught"}
+# passed only in session mode, where sessions differ in their startup parameters
+RENEWING = {"pool.renew.begun", "pool.renew.done", "dial.anew.parted"}
 
 
 def points():
@@ -34,7 +36,7 @@ def points():
     for folder in ("base", "config", "net", "shm", "worker", "monitor", "master"):
         for path in sorted((ROOT / folder).glob("*.c")):
             names.update(POINT.findall(path.read_text()))
-    return sorted(names)
+    return sorted(names - RENEWING)
 
 
 class Trap:
@@ -122,6 +124,19 @@ def test_b66_death_at(pg, pgroute, trap, name):
                     load.go_on(2)
                     proc.wait_for(lambda: all_there(one), "all processes to run again", timeout=PATIENCE)
         assert_whole(one, pg, SIZE)
+
+
+@pytest.mark.parametrize("name, trap", [(name, name) for name in sorted(RENEWING)], ids=sorted(RENEWING), indirect=["trap"])
+def test_b66_death_while_a_connection_is_replaced(pg, pgroute, trap, name):
+    one = pgroute(pg, workers=WORKERS, defaults={"pool_size": SIZE, "pool_mode": "session"})
+    with never_above(pg, SIZE), Sessions(one, CLIENTS) as load:
+        for _ in range(KILLS):
+            load.go_on(2)
+            with load.killing():
+                fire(one, load, trap, name)
+                load.go_on(2)
+                proc.wait_for(lambda: all_there(one), "all processes to run again", timeout=PATIENCE)
+    assert_whole_sessions(one, pg, SIZE)
 
 
 def die_young(one):

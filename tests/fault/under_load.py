@@ -96,6 +96,18 @@ class Load(Crowd):
         self.lost += 1
 
 
+class Sessions(Load):
+    """Clients that come and go, for session mode, with startup parameters of three kinds: connections are replaced all the time."""
+
+    def session(self, n):
+        self.owners[n] = None
+        with self.one.connect(options=f"-c work_mem={9000 + n % 3}") as db:
+            check_nonce(db, n)
+            assert db.execute("SHOW work_mem").fetchone()[0] == f"{9000 + n % 3}kB"
+            self.steps[n] += 1
+            self.ready[n].set()
+
+
 @contextlib.contextmanager
 def never_above(pg, limit, user="app"):
     """That user never has more connections: PostgreSQL counts, refuses any beyond the limit, and writes that into its log."""
@@ -147,6 +159,22 @@ def assert_whole(one, pg, size):
     proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "the client beyond the limit to wait")
     clients[0].query("COMMIT")
     assert clients[size].ready().value() == "beyond"
+    assert_left(one, pg, clients)
+
+
+def assert_whole_sessions(one, pg, size):
+    """The same in session mode, where who is beyond the limit waits at login."""
+    clients = [wire.Client(one.port).login() for _ in range(size)]
+    beyond = wire.Client(one.port)
+    with proc.Threads() as group:
+        group.start(beyond.login)
+        proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "the client beyond the limit to wait")
+        assert pg.backends("app") == size
+        clients.pop().terminate()
+    assert_left(one, pg, [*clients, beyond])
+
+
+def assert_left(one, pg, clients):
     for client in clients:
         client.terminate()
     proc.wait_for(lambda: all(row[3] == "idle" for row in pg.activity("app")), "all backends to be idle")
