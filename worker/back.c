@@ -882,7 +882,7 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 		return;
 	}
 	if (!clean(s, c)) {
-		if (c->stalled && s->replies.count == 0)
+		if (c->stalled && (s->replies.count == 0 || (c->outruns && !pgr_front_outruns(c))))
 			pgr_front_resume(w, c);
 		return;
 	}

@@ -387,6 +387,47 @@ ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
 		send_unnamed(w, c);
 }
 
+/* Is a request of the pipeline unanswered that came before the batch at hand? */
+static bool
+earlier_is_owed(struct pgr_server *s)
+{
+	const struct pgr_reply *head = pgr_replies_head(&s->replies);
+
+	return head != NULL && (!s->batch || head->batch != s->replies.batch ||
+		head->kind == PGR_REPLY_QUERY || head->kind == PGR_REPLY_FUNCTION);
+}
+
+bool
+pgr_front_outruns(struct pgr_client *c)
+{
+	return c->outruns && earlier_is_owed(c->leg.server);
+}
+
+static enum feed
+wait_for_earlier(struct pgr_client *c)
+{
+	c->stalled = c->outruns = true;
+	return FEED_WAIT;
+}
+
+/* Is the Parse of this name, in an earlier batch, still unanswered? It may never have been. */
+static bool
+is_unproved(struct pgr_client *c, const char *name, size_t len)
+{
+	struct pgr_server *s = c->leg.server;
+	struct pgr_replies *q = &s->replies;
+	struct pgr_named *named;
+	struct pgr_reply *r;
+
+	if (len == 0 || !c->tracks || s->skipping || !earlier_is_owed(s))
+		return false;
+	named = pgr_names_find(c->names, name, len);
+	if (named == NULL || named->owed - q->head >= q->count)
+		return false;
+	r = pgr_replies_at(q, named->owed - q->head);
+	return r->named == named && (!s->batch || r->batch != q->batch);
+}
+
 /* Must what is sent wait until it is known how texts are to be read? */
 static bool
 must_wait_to_read(struct pgr_client *c)
@@ -633,12 +674,17 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 		send_close(w, c, st->hash, st->name);
 		there = false;
 	}
+	if (there && earlier_is_owed(s)) { /* it may leave a failed transaction behind */
+		pgr_names_remove(w->statements, c->names, named);
+		return wait_for_earlier(c);
+	}
 	if (there) {
 		expect(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
 	} else {
 		evict(w, c);
 		send_parse(w, c, st, named, false);
 	}
+	named->owed = s->replies.head + s->replies.count - 1;
 	s->batch = true;
 	return FEED_NEXT;
 }
@@ -837,6 +883,8 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 		return need(c, size);
 	if (!may_send(w, c))
 		return FEED_WAIT;
+	if (is_unproved(c, name, (size_t)name_len))
+		return wait_for_earlier(c);
 	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
 	if (name_len == 0)
 		ensure_unnamed(w, c);
@@ -908,6 +956,8 @@ on_describe_or_close(
 		return close_alone(w, c, name, (size_t)len);
 	if (!may_send(w, c))
 		return FEED_WAIT;
+	if (statement && is_unproved(c, name, (size_t)len))
+		return wait_for_earlier(c);
 	c->leg.server->batch = true;
 	if (statement && closes && len > 0 && c->tracks) {
 		close_named(w, c, name, (size_t)len);
@@ -1274,7 +1324,7 @@ pgr_front_resume(struct pgr_worker *w, struct pgr_client *c)
 	unsigned left = PGR_TURN_READS;
 	struct pgr_server *s;
 
-	c->stalled = false;
+	c->stalled = c->outruns = false;
 	while (turn(w, c) && (c->in_len > 0 || c->io.readable)) {
 		if (c->in_len > 0 && c->in_need > c->in_len && !c->io.readable)
 			break;

@@ -15,6 +15,9 @@ bool pgr_front_check_peer(struct pgr_worker *w, struct pgr_client *c);
 /* What made the client's input wait has gone: goes on with it. */
 void pgr_front_resume(struct pgr_worker *w, struct pgr_client *c);
 
+/* Does the input wait for the end of an earlier request that is still owed? */
+bool pgr_front_outruns(struct pgr_client *c);
+
 /*
  * The request that waits in the input fails; the caller has put the ErrorResponse into worker->back.
  * Adds ReadyForQuery where it is due, sends, and drops what belongs to the request.

@@ -62,6 +62,7 @@ struct pgr_named {
 	uint32_t refs;
 	uint32_t hash;
 	struct pgr_statement *statement;
+	uint32_t owed; /* position of its Parse in the queue of replies, as long as it is there */
 	char name[];
 };
 

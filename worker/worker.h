@@ -131,6 +131,7 @@ struct pgr_client {
 	bool unfit;        /* its settings cannot be applied: the session ends */
 	bool gone;         /* end of stream was read */
 	bool stalled;      /* input waits for the server to catch up */
+	bool outruns;      /* stalled: what comes next hangs on how an earlier request ends */
 	bool canceling;    /* a cancel waits until its settings are answered */
 	uint8_t discard;   /* enum pgr_discard */
 	uint8_t pin;       /* enum pgr_pin */
