@@ -378,16 +378,18 @@ def test_f19_client_that_vanishes_with_more_in_its_pipeline(pg, pgroute, leave):
 def test_f19_goodbye_with_more_in_the_pipeline_is_no_vanishing(pg, pgroute):
     """F19: what was asked for before Terminate is done, also when it had to wait."""
     one = pgroute(pg, defaults={"pool_size": 1})
-    with pg.superuser("app") as db:
-        db.execute("DROP TABLE IF EXISTS parting; CREATE TABLE parting (x int); GRANT ALL ON parting TO app")
-    with wire.Client(one.port).login() as other:
+    with pg.superuser("app") as holder, wire.Client(one.port).login() as other:
+        holder.execute("DROP TABLE IF EXISTS parting; CREATE TABLE parting (x int); GRANT ALL ON parting TO app")
+        holder.execute("DROP TABLE IF EXISTS gate; CREATE TABLE gate (x int); GRANT ALL ON gate TO app")
+        holder.execute("BEGIN; LOCK TABLE gate")
         client = wire.Client(one.port).login()
-        client.send(query("INSERT INTO parting SELECT 1 FROM pg_sleep(0.5)"))
-        pg.wait_query("pg_sleep(0.5)")
+        client.send(query("INSERT INTO parting SELECT 1 FROM (SELECT count(*) FROM gate) AS behind_it"))
+        pg.wait_query("behind_it")
         other.send(query("SELECT 'between'"))
         proc.wait_for(lambda: one.pool()["cl_waiting"] == 1, "the other to wait")
         client.send(query("INSERT INTO parting VALUES (2)"), wire.terminate())
         client.close()
+        holder.execute("COMMIT")
         assert other.ready().value() == "between"
         proc.wait_for(lambda: other.query("SELECT string_agg(x::text, ' ' ORDER BY x) FROM parting").value() == "1 2", "both to be done")
 
