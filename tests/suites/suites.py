@@ -1,0 +1,225 @@
+"""Published test suites directly at PostgreSQL and through pgroute, compared test by test; started by scripts/suites.
+
+Each way has a server of its own from one template, so what a run leaves behind does not meet the next. A suite is judged by
+itself: this file only starts it with an address and reads its verdicts. What failed directly counts as well: it has to fail
+through pgroute, and where a suite writes its output down, with the same output.
+"""
+import argparse
+import contextlib
+import dataclasses
+import difflib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as tree
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+
+from harness import proc  # noqa: E402
+from harness.pgroute import ROOT, Pgroute, server as server_of  # noqa: E402
+from harness.postgres import Postgres, Template  # noqa: E402
+
+USER, PASSWORD, DATABASE = "postgres", "postgres-secret", "suite"
+DIRECT = "direct"
+GOOD = ("passed", "skipped")
+LIMIT = 1500  # seconds of one run of one suite
+TEST_LIMIT = 60  # seconds of one test of a driver
+
+
+@dataclasses.dataclass
+class Verdict:
+    word: str  # passed, failed, skipped
+    output: str = ""  # of what failed; compared unless empty
+
+    def equals(self, other):
+        return self.word == other.word and (self.word in GOOD or self.output == other.output)
+
+
+def run(command, log, **kwargs):
+    """The suite in a group of its own, which ends with it or at LIMIT."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                   start_new_session=True, **kwargs)
+        try:
+            return process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            print(f"broken off after {LIMIT} s: {log}")
+            return None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+class Regress:
+    """PostgreSQL's own: pg_regress with psql, one test after another in the order of its schedule."""
+    VERDICT = re.compile(r"^(?:test|    ) +(\S+) +\.\.\. (ok|FAILED|failed)", re.M)
+
+    def __init__(self, fetched, only):
+        self.fetched, self.only = fetched / "regress", only
+
+    def run(self, port, work, logs):
+        """The server reads and writes files of the suite, so both run as one user in a folder of that user."""
+        user = proc.unprivileged()
+        shutil.copytree(self.fetched, work / "regress")
+        if user is not None:
+            proc.run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", str(work)])
+        regress = work / "regress"
+        tests = self.only.split() if self.only else [f"--schedule={regress}/parallel_schedule"]
+        command = [str(regress / "pg_regress"), f"--inputdir={regress}", f"--outputdir={work}", f"--dlpath={regress}/lib",
+                   "--bindir=/usr/lib/postgresql/15/bin", "--host=127.0.0.1", f"--port={port}", f"--user={USER}",
+                   "--max-connections=1", *tests]
+        run(proc.as_user(user, command), logs / "output", cwd=work,
+            env={"PATH": os.environ["PATH"], "PGPASSWORD": PASSWORD, "LC_ALL": "C"})
+        for name in ("regression.diffs", "results"):
+            if (work / name).exists():
+                shutil.move(work / name, logs / name)
+        # a path that differs between the ways is no difference
+        return {name: Verdict("passed") if word == "ok" else Verdict("failed", self.result(logs, name).replace(str(work), ""))
+                for name, word in self.VERDICT.findall((logs / "output").read_text(errors="replace"))}
+
+    def result(self, logs, name):
+        path = logs / "results" / f"{name}.out"
+        return path.read_text(errors="replace") if path.exists() else "no output"
+
+
+class Driver:
+    """A driver's own: its tests folder under pytest, against the driver installed in this interpreter's environment."""
+
+    def __init__(self, name, fetched, only, options=(), **environment):
+        self.name, self.fetched, self.only = name, fetched / name, only
+        self.options, self.environment = options, environment
+
+    def run(self, port, work, logs):
+        shutil.copytree(self.fetched / "tests", work / "tests")
+        address = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": USER, "PGPASSWORD": PASSWORD, "PGDATABASE": DATABASE}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
+                   f"--timeout={TEST_LIMIT}", f"--rootdir={work}", f"--junitxml={logs}/junit.xml", "-o", "junit_family=xunit1", *self.options,
+                   *(["-k", self.only] if self.only else []), "tests"]
+        run(command, logs / "output", cwd=work, env={
+            **os.environ, **address, **self.environment, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(self.fetched.parent / "tools")})
+        return self.verdicts(logs / "junit.xml")
+
+    def verdicts(self, path):
+        found = {}
+        for case in tree.parse(path).getroot().iter("testcase") if path.exists() else ():
+            bad = any(case.find(kind) is not None for kind in ("failure", "error"))
+            word = "failed" if bad else "skipped" if case.find("skipped") is not None else "passed"
+            name = f"{case.get('classname')}.{case.get('name')}"
+            if found.get(name, Verdict("")).word != "failed":
+                found[name] = Verdict(word)
+        return found
+
+
+def suites(fetched, only):
+    return {
+        "regress": Regress(fetched, only),
+        "psycopg2": Driver("psycopg2", fetched, only, PSYCOPG2_TESTDB=DATABASE),
+        "asyncpg": Driver("asyncpg", fetched, only),
+    }
+
+
+def configuration(postgres, mode):
+    return {"workers": 2, "log": {"level": "info"}, "databases": {"*": {"servers": [server_of(postgres)]}},
+            "users": {USER: {"password": PASSWORD}}, "defaults": {"pool_mode": mode, "pool_size": 200}}
+
+
+@contextlib.contextmanager
+def address(way, template, logs):
+    """The port of a fresh server, or of a pgroute in front of one."""
+    postgres = Postgres(template)
+    try:
+        postgres.start()
+        with postgres.superuser() as db:
+            db.execute(f"ALTER ROLE {USER} PASSWORD '{PASSWORD}'")
+            db.execute(f"CREATE DATABASE {DATABASE}")
+        with postgres.superuser(DATABASE) as db:
+            db.execute("CREATE EXTENSION hstore")
+        if way == DIRECT:
+            yield postgres.port
+            return
+        one = Pgroute(configuration(postgres, way), build="release")
+        try:
+            yield one.start().port
+            shutil.copy(one.log, logs / "pgroute.log")
+        finally:
+            one.close()
+    finally:
+        if postgres.log.exists():
+            shutil.copy(postgres.log, logs / "postgres.log")
+        postgres.close()
+
+
+def run_way(suite, way, template, logs):
+    proc.remove(logs)
+    logs.mkdir(parents=True)
+    work = proc.scratch("suite")
+    try:
+        with address(way, template, logs) as port:
+            return suite.run(port, work, logs)
+    finally:
+        proc.remove(work)
+
+
+def count(verdicts):
+    words = [verdict.word for verdict in verdicts.values()]
+    return ", ".join(f"{words.count(word)} {word}" for word in ("passed", "failed", "skipped"))
+
+
+def differences(direct, other):
+    """(name, word directly, word through pgroute) of each test whose verdict is not the same."""
+    missing = Verdict("not run")
+    pairs = [(name, direct.get(name, missing), other.get(name, missing)) for name in [*direct, *(other.keys() - direct.keys())]]
+    return [pair for pair in pairs if not pair[1].equals(pair[2])]
+
+
+def tell(name, one, other, folder):
+    both = one.word == other.word
+    print(f"    {name}: directly {one.word}, through pgroute {other.word}{', with other output' if both else ''}")
+    if one.output or other.output:
+        lines = difflib.unified_diff(one.output.splitlines(), other.output.splitlines(), "directly", "pgroute", lineterm="", n=1)
+        (folder / f"{name}.diff").write_text("\n".join(lines) + "\n")
+
+
+def compare(name, suite, ways, template):
+    """How many tests differ."""
+    logs = ROOT / "build" / "suites" / name
+    direct = run_way(suite, DIRECT, template, logs / DIRECT)
+    print(f"{name} directly: {count(direct)}", flush=True)
+    total = 0 if direct else 1
+    for way in ways:
+        other = run_way(suite, way, template, logs / way)
+        found = differences(direct, other)
+        print(f"{name} through pgroute, pool_mode {way}: {count(other)}; {len(found)} differ", flush=True)
+        for difference in found:
+            tell(*difference, logs / way)
+        total += len(found)
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/suites")
+    parser.add_argument("--fetched", type=pathlib.Path, required=True)
+    parser.add_argument("--mode", choices=("session", "transaction", "statement"), action="append")
+    parser.add_argument("--only", default="")
+    parser.add_argument("suite", nargs="+")
+    given = parser.parse_args()
+    known = suites(given.fetched, given.only)
+    folder = proc.scratch("suites")
+    try:
+        template = Template("15", folder)
+        total = sum(compare(name, known[name], given.mode or ["session"], template) for name in given.suite)
+    finally:
+        proc.remove(folder)
+    print("no test differs" if total == 0 else f"{total} differ; logs in build/suites")
+    return 1 if total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
