@@ -244,10 +244,64 @@ greet_from_server(struct pgr_worker *w, struct pgr_client *c)
 		pgr_front_resume(w, c);
 }
 
+/*
+ * The client's settings, but those that the server reports as the server shows them now: that is how it
+ * spells what the client gave where it reports nothing. NULL: what it shows is not known.
+ */
+static struct pgr_settings *
+spelled_by_silence(const struct pgr_slot *slot, const struct pgr_slot_cold *cold, struct pgr_settings *own)
+{
+	size_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
+	struct pgr_settings *made;
+	const char *reported;
+	const char *value;
+	struct pgr_err err;
+	size_t pos = 0;
+
+	if (pgr_settings_are_unknown(slot))
+		return NULL;
+	made = pgr_settings_ref(own);
+	while (pgr_settings_next(cold->reported, len, &pos, &reported, &value)) {
+		char name[64];
+		const char *set;
+
+		pgr_settings_fold(reported, name, sizeof(name));
+		set = pgr_settings_get(
+			cold->settings, PGR_MIN(cold->settings_len, (uint32_t)PGR_SETTINGS_BYTES), name);
+		if (pgr_settings_value(own, name) == NULL ||
+			pgr_settings_with(made, name, set != NULL ? set : value, &made, &err) == PGR_OK)
+			continue;
+		pgr_settings_unref(made);
+		return NULL;
+	}
+	return made;
+}
+
+/*
+ * Sends the client's settings. A server reports what has changed, and nothing where what was set is what
+ * it had, spelled otherwise: DateStyle=ISO is ISO, MDY there already. So silence is assumed, until
+ * ParameterStatus says otherwise.
+ */
+static void
+send_settings(struct pgr_worker *w, struct pgr_client *c)
+{
+	struct pgr_slot *slot = pgr_server_slot(w, c->leg.server);
+	struct pgr_slot_cold *cold = pgr_server_cold(w, c->leg.server);
+	struct pgr_settings *spelled = spelled_by_silence(slot, cold, c->settings);
+
+	pgr_front_begin_lease(w, c);
+	if (spelled == NULL)
+		return;
+	pgr_settings_unref(c->settings);
+	c->settings = spelled;
+	if (!pgr_settings_are_unknown(slot))
+		pgr_settings_applied(slot, cold, spelled);
+}
+
 void
 pgr_login_resume(struct pgr_worker *w, struct pgr_client *c)
 {
-	pgr_front_begin_lease(w, c);
+	send_settings(w, c);
 	(void)pgr_stream_send(&c->leg.server->io, &w->out);
 	greet_from_server(w, c);
 }

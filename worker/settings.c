@@ -288,6 +288,12 @@ pgr_settings_unknown(struct pgr_slot *slot)
 	atomic_store_explicit(&slot->settings, UNKNOWN, memory_order_relaxed);
 }
 
+bool
+pgr_settings_are_unknown(const struct pgr_slot *slot)
+{
+	return atomic_load_explicit(&slot->settings, memory_order_relaxed) == UNKNOWN;
+}
+
 /*
  * Who the session acts as decides what it may set, and how long a statement may take, whether that
  * succeeds: all else is set as the one who has logged in, and not within the time of the client before.
@@ -325,7 +331,7 @@ bool
 pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	const struct pgr_settings *s, struct pgr_out *out)
 {
-	bool unknown = atomic_load_explicit(&slot->settings, memory_order_relaxed) == UNKNOWN;
+	bool unknown = pgr_settings_are_unknown(slot);
 	size_t have = unknown ? 0 : PGR_MIN(cold->settings_len, (uint32_t)PGR_SETTINGS_BYTES);
 	struct pgr_param set[DIFFERENCE_MOST];
 	const char *reset[DIFFERENCE_MOST];

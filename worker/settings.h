@@ -81,6 +81,7 @@ void pgr_settings_applied(
 
 /* A client keeps the server connection and does there what it likes: nobody knows what it has now. */
 void pgr_settings_unknown(struct pgr_slot *slot);
+bool pgr_settings_are_unknown(const struct pgr_slot *slot);
 
 /*
  * Appends the SQL that puts back those of values that a RESET has taken away on the server, see

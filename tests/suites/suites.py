@@ -34,7 +34,7 @@ TEST_LIMIT = 60  # seconds of one test of a driver
 @dataclasses.dataclass
 class Verdict:
     word: str  # passed, failed, skipped
-    output: str = ""  # of what failed; compared unless empty
+    output: str = ""  # compared where both failed
 
     def equals(self, other):
         return self.word == other.word and (self.word in GOOD or self.output == other.output)
@@ -80,7 +80,7 @@ class Regress:
             if (work / name).exists():
                 shutil.move(work / name, logs / name)
         # a path that differs between the ways is no difference
-        return {name: Verdict("passed") if word == "ok" else Verdict("failed", self.result(logs, name).replace(str(work), ""))
+        return {name: Verdict("passed" if word == "ok" else "failed", self.result(logs, name).replace(str(work), ""))
                 for name, word in self.VERDICT.findall((logs / "output").read_text(errors="replace"))}
 
     def result(self, logs, name):
