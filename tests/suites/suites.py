@@ -91,19 +91,20 @@ class Regress:
 class Driver:
     """A driver's own: its tests folder under pytest, against the driver installed in this interpreter's environment."""
 
-    def __init__(self, name, fetched, only, options=(), **environment):
-        self.name, self.fetched, self.only = name, fetched / name, only
-        self.options, self.environment = options, environment
+    def __init__(self, source, tools, only, **environment):
+        self.source, self.tools, self.only, self.environment = source, tools, only, environment
 
     def run(self, port, work, logs):
-        shutil.copytree(self.fetched / "tests", work / "tests")
+        shutil.copytree(self.source / "tests", work / "tests")
+        if (self.source / "pyproject.toml").exists():  # with options for pytest
+            shutil.copy(self.source / "pyproject.toml", work)
         address = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": USER, "PGPASSWORD": PASSWORD, "PGDATABASE": DATABASE}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--timeout={TEST_LIMIT}",
-                   f"--rootdir={work}", f"--junitxml={logs}/junit.xml", "-o", "junit_family=xunit1", *self.options,
+                   "-p", "no:randomly", f"--rootdir={work}", f"--junitxml={logs}/junit.xml", "-o", "junit_family=xunit1",
                    *(["-k", self.only] if self.only else []), "tests"]
         run(command, logs / "output", cwd=work, env={
             **os.environ, **address, **self.environment, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": str(self.fetched.parent / "tools")})
+            "PYTHONPATH": str(self.tools)})
         return self.verdicts(logs / "junit.xml")
 
     def verdicts(self, path):
@@ -118,20 +119,22 @@ class Driver:
 
 
 def suites(fetched, only):
+    tools = fetched / "tools"
     return {
         "regress": Regress(fetched, only),
-        "psycopg2": Driver("psycopg2", fetched, only, PSYCOPG2_TESTDB=DATABASE),
-        "asyncpg": Driver("asyncpg", fetched, only),
+        "psycopg": Driver(pathlib.Path(os.environ.get("PSYCOPG_TREE", "missing")), tools, only, PSYCOPG_TEST_DSN="host=127.0.0.1"),
+        "psycopg2": Driver(fetched / "psycopg2", tools, only, PSYCOPG2_TESTDB=DATABASE),
+        "asyncpg": Driver(fetched / "asyncpg", tools, only),
     }
 
 
-def configuration(postgres, mode):
+def configuration(postgres, mode, changes):
     return {"workers": 2, "log": {"level": "info"}, "databases": {"*": {"servers": [server_of(postgres)]}},
-            "users": {USER: {"password": PASSWORD}}, "defaults": {"pool_mode": mode, "pool_size": 200}}
+            "users": {USER: {"password": PASSWORD}}, "defaults": {"pool_mode": mode, "pool_size": 200, **changes}}
 
 
 @contextlib.contextmanager
-def address(way, template, logs):
+def address(way, template, logs, changes):
     """The port of a fresh server, or of a pgroute in front of one."""
     postgres = Postgres(template)
     try:
@@ -144,7 +147,7 @@ def address(way, template, logs):
         if way == DIRECT:
             yield postgres.port
             return
-        one = Pgroute(configuration(postgres, way), build="release")
+        one = Pgroute(configuration(postgres, way, changes), build="release")
         try:
             yield one.start().port
             shutil.copy(one.log, logs / "pgroute.log")
@@ -156,12 +159,12 @@ def address(way, template, logs):
         postgres.close()
 
 
-def run_way(suite, way, template, logs):
+def run_way(suite, way, template, logs, changes=()):
     proc.remove(logs)
     logs.mkdir(parents=True)
     work = proc.scratch("suite")
     try:
-        with address(way, template, logs) as port:
+        with address(way, template, logs, dict(changes)) as port:
             return suite.run(port, work, logs)
     finally:
         proc.remove(work)
@@ -187,16 +190,17 @@ def tell(name, one, other, folder):
         (folder / f"{name}.diff").write_text("\n".join(lines) + "\n")
 
 
-def compare(name, suite, ways, template):
+def compare(name, suite, ways, template, changes):
     """How many tests differ."""
     logs = ROOT / "build" / "suites" / name
     direct = run_way(suite, DIRECT, template, logs / DIRECT)
     print(f"{name} directly: {count(direct)}", flush=True)
     total = 0 if any(verdict.word == "passed" for verdict in direct.values()) else 1  # a suite that does not even start
     for way in ways:
-        other = run_way(suite, way, template, logs / way)
+        other = run_way(suite, way, template, logs / way, changes)
         found = differences(direct, other)
-        print(f"{name} through pgroute, pool_mode {way}: {count(other)}; {len(found)} differ", flush=True)
+        setting = "".join(f", {key} {value}" for key, value in changes)
+        print(f"{name} through pgroute, pool_mode {way}{setting}: {count(other)}; {len(found)} differ", flush=True)
         for difference in found:
             tell(*difference, logs / way)
         total += len(found)
@@ -207,6 +211,7 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/suites")
     parser.add_argument("--fetched", type=pathlib.Path, required=True)
     parser.add_argument("--mode", choices=("session", "transaction", "statement"), action="append")
+    parser.add_argument("--set", type=lambda text: text.split("=", 1), action="append", default=[])
     parser.add_argument("--only", default="")
     parser.add_argument("suite", nargs="+")
     given = parser.parse_args()
@@ -214,7 +219,7 @@ def main():
     folder = proc.scratch("suites")
     try:
         template = Template("15", folder)
-        total = sum(compare(name, known[name], given.mode or ["session"], template) for name in given.suite)
+        total = sum(compare(name, known[name], given.mode or ["session"], template, given.set) for name in given.suite)
     finally:
         proc.remove(folder)
     print("no test differs" if total == 0 else f"{total} differ; logs in build/suites")
