@@ -124,7 +124,7 @@ def suites(fetched, only):
         "regress": Regress(fetched, only),
         "psycopg": Driver(pathlib.Path(os.environ.get("PSYCOPG_TREE", "missing")), tools, only, PSYCOPG_TEST_DSN="host=127.0.0.1"),
         "psycopg2": Driver(fetched / "psycopg2", tools, only, PSYCOPG2_TESTDB=DATABASE),
-        "asyncpg": Driver(fetched / "asyncpg", tools, only),
+        "asyncpg": Driver(fetched / "asyncpg", tools, only, PGDATABASE="postgres"),  # its tests mix the two
     }
 
 
