@@ -6,6 +6,7 @@ through pgroute, and where a suite writes its output down, with the same output.
 """
 import argparse
 import contextlib
+import copy
 import dataclasses
 import difflib
 import os
@@ -35,6 +36,7 @@ TEST_LIMIT = 60  # seconds of one test of a driver
 class Verdict:
     word: str  # passed, failed, skipped
     output: str = ""  # compared where both failed
+    where: str = ""  # how to ask for this test alone; empty: it depends on others
 
     def equals(self, other):
         return self.word == other.word and (self.word in GOOD or self.output == other.output)
@@ -93,6 +95,12 @@ class Driver:
 
     def __init__(self, source, tools, only, **environment):
         self.source, self.tools, self.only, self.environment = source, tools, only, environment
+        self.tests = ["tests"]
+
+    def alone(self, where):
+        some = copy.copy(self)
+        some.tests = where
+        return some
 
     def run(self, port, work, logs):
         shutil.copytree(self.source / "tests", work / "tests")
@@ -101,7 +109,7 @@ class Driver:
         address = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": USER, "PGPASSWORD": PASSWORD, "PGDATABASE": DATABASE}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--timeout={TEST_LIMIT}",
                    "-p", "no:randomly", f"--rootdir={work}", f"--junitxml={logs}/junit.xml", "-o", "junit_family=xunit1",
-                   *(["-k", self.only] if self.only else []), "tests"]
+                   *(["-k", self.only] if self.only else []), *self.tests]
         run(command, logs / "output", cwd=work, env={
             **os.environ, **address, **self.environment, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": str(self.tools)})
@@ -114,7 +122,8 @@ class Driver:
             word = "failed" if bad else "skipped" if case.find("skipped") is not None else "passed"
             name = f"{case.get('classname')}.{case.get('name')}"
             if found.get(name, Verdict("")).word != "failed":
-                found[name] = Verdict(word)
+                classes = case.get("classname").split(".")[len(pathlib.PurePath(case.get("file")).parts):]
+                found[name] = Verdict(word, where="::".join([case.get("file"), *classes, case.get("name")]))
         return found
 
 
@@ -190,6 +199,21 @@ def tell(name, one, other, folder):
         (folder / f"{name}.diff").write_text("\n".join(lines) + "\n")
 
 
+def steady(suite, found, way, template, logs, changes):
+    """Those of the differences that are there again when their tests run alone; a driver's tests wait for times here and there."""
+    where = [one.where or other.where for _, one, other in found]
+    if not all(where) or not found:
+        return found
+    some = suite.alone(where)
+    direct = run_way(some, DIRECT, template, logs / f"{DIRECT}-again")
+    other = run_way(some, way, template, logs / f"{way}-again", changes)
+    again = [name for name, _, _ in differences(direct, other)]
+    for name, one, other in found:
+        if name not in again:
+            print(f"    not again: {name}: directly {one.word}, through pgroute {other.word}")
+    return [difference for difference in found if difference[0] in again]
+
+
 def compare(name, suite, ways, template, changes):
     """How many tests differ."""
     logs = ROOT / "build" / "suites" / name
@@ -201,6 +225,7 @@ def compare(name, suite, ways, template, changes):
         found = differences(direct, other)
         setting = "".join(f", {key} {value}" for key, value in changes)
         print(f"{name} through pgroute, pool_mode {way}{setting}: {count(other)}; {len(found)} differ", flush=True)
+        found = steady(suite, found, way, template, logs, changes)
         for difference in found:
             tell(*difference, logs / way)
         total += len(found)
