@@ -213,6 +213,36 @@ check_dns_servers(struct pgr_load *load)
 	}
 }
 
+static bool
+is_user(const struct pgr_load *load, const char *name)
+{
+	for (size_t i = 0; i < load->user_count; i++)
+		if (strcmp(load->users[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Who is no user cannot log in to the console either. */
+static void
+check_admins(struct pgr_load *load, const char *name, struct pgr_config_list list)
+{
+	const struct pgr_key *key = pgr_key_find(PGR_IN_GLOBAL, name);
+	const struct pgr_node *at = load->seen[pgr_key_index(key)];
+	struct pgr_complaint complaint;
+	pgr_cref ref;
+
+	if (at == NULL || load->block.full)
+		return;
+	for (uint32_t i = 0; i < list.n; i++) {
+		memcpy(&ref, load->block.data + list.off + i * sizeof(ref), sizeof(ref));
+		if (is_user(load, load->block.data + ref.off))
+			continue;
+		pgr_complaint_set(&complaint, "user \"%.150s\" is not defined under users",
+			load->block.data + ref.off);
+		pgr_load_complain_key(load, key, at, &complaint);
+	}
+}
+
 void
 pgr_load_check(struct pgr_load *load)
 {
@@ -221,5 +251,7 @@ pgr_load_check(struct pgr_load *load)
 	check_user_pools(load);
 	check_listens(load);
 	check_dns_servers(load);
+	check_admins(load, "admin.users", load->cfg.admin_users);
+	check_admins(load, "admin.stats_users", load->cfg.admin_stats_users);
 	pgr_load_check_tls(load);
 }

@@ -211,6 +211,8 @@ struct pgr_config {
 	struct pgr_config_list includes; /* of pgr_cref: the patterns of all `include` of all files */
 	uint64_t included;              /* pgr_config_included_now() when it was loaded */
 	struct pgr_config_list dns_servers; /* of pgr_cref: address:port, checked */
+	struct pgr_config_list admin_users; /* of pgr_cref: may do everything in the console */
+	struct pgr_config_list admin_stats_users; /* of pgr_cref: may look there */
 	struct pgr_config_listen http;
 	pgr_cref run_as;
 	pgr_cref control;
@@ -278,6 +280,15 @@ const struct pgr_config_db *pgr_config_find_db(const struct pgr_config *cfg, con
 
 /* NULL: unknown. */
 const struct pgr_config_user *pgr_config_find_user(const struct pgr_config *cfg, const char *name);
+
+/* What a user may do in the admin console. */
+enum pgr_config_role_in_console {
+	PGR_CONSOLE_STRANGER,
+	PGR_CONSOLE_LOOKS, /* of admin.stats_users */
+	PGR_CONSOLE_RULES, /* of admin.users */
+};
+enum pgr_config_role_in_console pgr_config_console_role(
+	const struct pgr_config *cfg, const char *user);
 
 /*
  * What holds for this user in this database: the user's keys over the database's over the defaults.

@@ -157,3 +157,22 @@ pgr_config_server_tls(const struct pgr_config *cfg, const struct pgr_config_serv
 	if (server->is_unix)
 		ret->mode = PGR_CONFIG_TLS_DISABLE;
 }
+
+static bool
+lists(const struct pgr_config *cfg, struct pgr_config_list list, const char *name)
+{
+	const pgr_cref *ref;
+
+	for (uint32_t i = 0; (ref = pgr_config_item(cfg, list, i, sizeof(*ref))) != NULL; i++)
+		if (strcmp(pgr_config_text(cfg, *ref), name) == 0)
+			return true;
+	return false;
+}
+
+enum pgr_config_role_in_console
+pgr_config_console_role(const struct pgr_config *cfg, const char *user)
+{
+	if (lists(cfg, cfg->admin_users, user))
+		return PGR_CONSOLE_RULES;
+	return lists(cfg, cfg->admin_stats_users, user) ? PGR_CONSOLE_LOOKS : PGR_CONSOLE_STRANGER;
+}

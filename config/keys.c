@@ -181,8 +181,10 @@ const struct pgr_key pgr_keys[] = {
 		CONFIG(log_connections))
 	GLOBAL("admin", GROUP, NULL,
 		"Who may log in to the virtual database `pgroute` (also called `pgbouncer`).")
-	LATER("admin.users", TEXTS, PGR_IN_GLOBAL, "[]", "the console", "Users who may do everything there.")
-	LATER("admin.stats_users", TEXTS, PGR_IN_GLOBAL, "[]", "the console", "Users who may only look.")
+	GLOBAL("admin.users", TEXTS, "[]", "Users of `users` who may do everything there.",
+		CONFIG(admin_users), .max = 64, .flags = PGR_KEY_NULLABLE)
+	GLOBAL("admin.stats_users", TEXTS, "[]", "Users of `users` who may only look.",
+		CONFIG(admin_stats_users), .max = 64, .flags = PGR_KEY_NULLABLE)
 	GLOBAL("max_clients", INT, "10000", "Client connections of all databases together.",
 		CONFIG(max_clients), .min = 1, .max = MOST_CLIENTS)
 	GLOBAL("client_tls", GROUP, NULL, "TLS towards clients.")

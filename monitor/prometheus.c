@@ -2,7 +2,7 @@
  * OpenMetrics: https://prometheus.io/docs/specs/om/open_metrics_spec/. Every counter and histogram
  * of shm/stats.h appears here without being named twice: the METRIC_ table below gives each its
  * name, and a counter without an entry does not compile. Base units are seconds and bytes; label
- * sets are unique because stats_totals.c merges equal pools. Called by stats_http.c and
+ * sets are unique because totals.c merges equal pools. Called by stats_http.c and
  * stats_show.c.
  */
 #include "monitor/prometheus.h"
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "monitor/stats_totals.h"
+#include "shm/totals.h"
 
 /* Names without pgroute_pool_ and _total; what is kept in microseconds is told in seconds. */
 #define METRIC_xact_count "transactions"
@@ -33,6 +33,7 @@
 #define METRIC_errors "server_errors"
 #define METRIC_cancels "cancels"
 #define METRIC_pins "pins"
+#define METRIC_server_assignment_count "server_assignments"
 /* Histograms: without pgroute_ and _duration_seconds. */
 #define METRIC_query "query"
 #define METRIC_xact "transaction"
@@ -49,27 +50,27 @@ enum unit {
 struct column {
 	const char *name;
 	const char *help;
-	size_t offset; /* in struct pgr_stats_total */
+	size_t offset; /* in struct pgr_total */
 };
 
 static const struct column counters[] = {
-#define X(name, help) {METRIC_##name, help, offsetof(struct pgr_stats_total, name)},
+#define X(name, help) {METRIC_##name, help, offsetof(struct pgr_total, name)},
 	PGR_POOL_COUNTERS(X)
 #undef X
 };
 
 static const struct column clients[] = {
-	{"active", NULL, offsetof(struct pgr_stats_total, cl_active)},
-	{"waiting", NULL, offsetof(struct pgr_stats_total, cl_waiting)},
-	{"idle", NULL, offsetof(struct pgr_stats_total, cl_idle)},
+	{"active", NULL, offsetof(struct pgr_total, cl_active)},
+	{"waiting", NULL, offsetof(struct pgr_total, cl_waiting)},
+	{"idle", NULL, offsetof(struct pgr_total, cl_idle)},
 };
 
 static const struct column servers[] = {
-	{"active", NULL, offsetof(struct pgr_stats_total, sv_active)},
-	{"idle", NULL, offsetof(struct pgr_stats_total, sv_idle)},
-	{"used", NULL, offsetof(struct pgr_stats_total, sv_used)},
-	{"login", NULL, offsetof(struct pgr_stats_total, sv_login)},
-	{"closing", NULL, offsetof(struct pgr_stats_total, sv_closing)},
+	{"active", NULL, offsetof(struct pgr_total, sv_active)},
+	{"idle", NULL, offsetof(struct pgr_total, sv_idle)},
+	{"used", NULL, offsetof(struct pgr_total, sv_used)},
+	{"login", NULL, offsetof(struct pgr_total, sv_login)},
+	{"closing", NULL, offsetof(struct pgr_total, sv_closing)},
 };
 
 static const char *const close_reasons[] = {
@@ -79,7 +80,7 @@ static const char *const close_reasons[] = {
 };
 
 static uint64_t
-column_value(const struct pgr_stats_total *row, const struct column *column)
+column_value(const struct pgr_total *row, const struct column *column)
 {
 	uint64_t value;
 
@@ -139,7 +140,7 @@ write_label(struct pgr_stats_text *out, const char *name, const char *value)
 
 /* {database="",user="",server=""}, with one more label when extra is not NULL. */
 static void
-write_labels(struct pgr_stats_text *out, const struct pgr_stats_total *row, const char *extra,
+write_labels(struct pgr_stats_text *out, const struct pgr_total *row, const char *extra,
 	const char *extra_value)
 {
 	pgr_stats_text_add(out, "{", 1);
@@ -154,7 +155,7 @@ write_labels(struct pgr_stats_text *out, const struct pgr_stats_total *row, cons
 }
 
 static void
-write_pool_counters(struct pgr_stats_text *out, const struct pgr_stats_totals *totals)
+write_pool_counters(struct pgr_stats_text *out, const struct pgr_totals *totals)
 {
 	char family[128];
 
@@ -171,7 +172,7 @@ write_pool_counters(struct pgr_stats_text *out, const struct pgr_stats_totals *t
 }
 
 static void
-write_states(struct pgr_stats_text *out, const struct pgr_stats_totals *totals, const char *family,
+write_states(struct pgr_stats_text *out, const struct pgr_totals *totals, const char *family,
 	const char *help, const struct column *column, size_t n)
 {
 	write_head(out, family, "gauge", help);
@@ -185,7 +186,7 @@ write_states(struct pgr_stats_text *out, const struct pgr_stats_totals *totals, 
 }
 
 static void
-write_pool_gauge(struct pgr_stats_text *out, const struct pgr_stats_totals *totals,
+write_pool_gauge(struct pgr_stats_text *out, const struct pgr_totals *totals,
 	const char *family, const char *help, size_t offset)
 {
 	const struct column column = {.offset = offset};
@@ -199,7 +200,7 @@ write_pool_gauge(struct pgr_stats_text *out, const struct pgr_stats_totals *tota
 }
 
 static void
-write_max_wait(struct pgr_stats_text *out, const struct pgr_stats_totals *totals, pgr_usec now)
+write_max_wait(struct pgr_stats_text *out, const struct pgr_totals *totals, pgr_usec now)
 {
 	const char *family = "pgroute_pool_max_wait_seconds";
 
@@ -214,7 +215,7 @@ write_max_wait(struct pgr_stats_text *out, const struct pgr_stats_totals *totals
 }
 
 static void
-write_closes(struct pgr_stats_text *out, const struct pgr_stats_totals *totals)
+write_closes(struct pgr_stats_text *out, const struct pgr_totals *totals)
 {
 	write_head(out, "pgroute_pool_server_closes", "counter",
 		"server connections closed, by reason");
@@ -228,7 +229,7 @@ write_closes(struct pgr_stats_text *out, const struct pgr_stats_totals *totals)
 }
 
 static void
-write_pools(struct pgr_stats_text *out, const struct pgr_stats_totals *totals, pgr_usec now)
+write_pools(struct pgr_stats_text *out, const struct pgr_totals *totals, pgr_usec now)
 {
 	write_pool_counters(out, totals);
 	write_closes(out, totals);
@@ -238,10 +239,10 @@ write_pools(struct pgr_stats_text *out, const struct pgr_stats_totals *totals, p
 		PGR_COUNT_OF(servers));
 	write_max_wait(out, totals, now);
 	write_pool_gauge(out, totals, "pgroute_pool_size", "limit on server connections",
-		offsetof(struct pgr_stats_total, pool_size));
+		offsetof(struct pgr_total, pool_size));
 	write_pool_gauge(out, totals, "pgroute_pool_reserve_size",
 		"server connections allowed beyond the limit while clients wait long",
-		offsetof(struct pgr_stats_total, reserve_pool_size));
+		offsetof(struct pgr_total, reserve_pool_size));
 }
 
 static void
@@ -265,7 +266,7 @@ write_process_counter(struct pgr_stats_text *out, const struct pgr_stats *stats,
 	for (unsigned k = 0; k < PGR_PROCS; k++) {
 		const char *at = (const char *)&stats->proc[k] + offset;
 
-		if (!pgr_stats_totals_counts(stats, k))
+		if (!pgr_totals_counts(stats, k))
 			continue;
 		process_name(process, k);
 		pgr_stats_text_printf(out, "%s_total{process=\"%s\"}", family, process);
@@ -289,7 +290,7 @@ write_processes(struct pgr_stats_text *out, const struct pgr_stats *stats)
  */
 static void
 write_histogram(struct pgr_stats_text *out, const char *name, const char *help,
-	const struct pgr_stats_sum *sum)
+	const struct pgr_totals_sum *sum)
 {
 	char family[128];
 	uint64_t below = 0;
@@ -315,10 +316,10 @@ write_histogram(struct pgr_stats_text *out, const char *name, const char *help,
 static void
 write_histograms(struct pgr_stats_text *out, const struct pgr_stats *stats)
 {
-	struct pgr_stats_sum sum;
+	struct pgr_totals_sum sum;
 
 #define X(name, help)                                                                              \
-	pgr_stats_totals_histogram(stats, PGR_STATS_HISTOGRAM_##name, &sum);                       \
+	pgr_totals_histogram(stats, PGR_TOTALS_##name, &sum);                       \
 	write_histogram(out, METRIC_##name, "duration: " help, &sum);
 	PGR_HISTOGRAMS(X)
 #undef X
@@ -356,16 +357,16 @@ enum pgr_rc
 pgr_prometheus_write(const struct pgr_stats *stats, pgr_usec now, struct pgr_stats_text *out,
 	struct pgr_err *err)
 {
-	struct pgr_stats_totals totals;
+	struct pgr_totals totals;
 
-	if (pgr_stats_totals_collect(stats, &totals, err) != PGR_OK)
+	if (pgr_totals_collect(stats, &totals, err) != PGR_OK)
 		return PGR_FAIL;
 	write_whole(out, stats);
 	write_processes(out, stats);
 	write_histograms(out, stats);
 	write_pools(out, &totals, now);
 	pgr_stats_text_printf(out, "# EOF\n");
-	pgr_stats_totals_fini(&totals);
+	pgr_totals_fini(&totals);
 	if (out->full)
 		return pgr_err_set(
 			err, "53200", "the metrics are too long for the memory they may use");

@@ -24,7 +24,7 @@ struct process {
 	struct pgr_loop loop;
 	int master;
 	bool over; /* the master has closed its end */
-	struct pgr_stats_average average;
+	struct pgr_average average;
 	struct pgr_stats_source source;
 	struct pgr_stats_control control;
 	struct pgr_stats_http *http; /* NULL: none */
@@ -46,7 +46,7 @@ beat(struct process *p)
 
 	atomic_store(&pgr_shm_proc(p->shm, PGR_PROC_STATS)->beat, now);
 	use_configuration(p);
-	pgr_stats_average_tick(&p->average, p->shm->stats, now);
+	pgr_average_tick(&p->average, p->shm->stats, now);
 	pgr_log_flush();
 }
 
@@ -150,7 +150,7 @@ end(struct process *p)
 	if (p->http != NULL)
 		pgr_stats_http_close(p->http);
 	pgr_stats_control_close(&p->control);
-	pgr_stats_average_fini(&p->average);
+	pgr_average_fini(&p->average);
 	pgr_loop_close(&p->loop);
 }
 

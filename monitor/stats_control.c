@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "monitor/prometheus.h"
 #include "net/fdpass.h"
 #include "net/sock.h"
@@ -77,7 +78,7 @@ answer_text(struct pgr_control_client *c, bool ok, const char *text, size_t len)
 	json_object_set_new(object, "ok", json_boolean(ok));
 	if (buf == NULL ||
 		json_object_set_new(object, ok ? "text" : "error",
-			json_string(pgr_stats_text_name(buf, text, len))) != 0)
+			json_string(pgr_utf8_copy(buf, text, len))) != 0)
 		c->out.full = true;
 	free(buf);
 	pgr_stats_rows_object(&c->out, object);

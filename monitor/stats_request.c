@@ -17,7 +17,7 @@ static const char *const verbs[] = {
 
 static const char *const shows[] = {
 #define X(name, text) text,
-	PGR_REQUEST_SHOWS(X)
+	PGR_VIEWS(X)
 #undef X
 };
 
@@ -37,7 +37,7 @@ static enum pgr_rc
 unknown_word(
 	struct pgr_err *err, const char *kind, const char *word, const char *const *names, size_t n)
 {
-	char list[160] = "";
+	char list[256] = "";
 	size_t len = 0;
 
 	for (size_t i = 0; i < n && len < sizeof(list); i++)
@@ -107,7 +107,7 @@ read_object(json_t *object, struct pgr_request *ret, struct pgr_err *err)
 	found = find_word(what, shows, PGR_COUNT_OF(shows));
 	if (request.verb == PGR_REQUEST_SHOW && found == PGR_COUNT_OF(shows))
 		return unknown_word(err, "view", what, shows, PGR_COUNT_OF(shows));
-	request.what = (enum pgr_request_show)(found % PGR_COUNT_OF(shows));
+	request.what = (enum pgr_view)(found % PGR_COUNT_OF(shows));
 	if (check_belongs(object, request.verb, err) != PGR_OK ||
 		read_mode(json_string_value(json_object_get(object, "mode")), &request.fast, err) !=
 			PGR_OK)

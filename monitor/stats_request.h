@@ -3,7 +3,7 @@
  * tests/fuzz/fuzz_control.c.
  *
  *   {"verb": "status"}
- *   {"verb": "show", "what": "pools"}      servers, clients, stats, config, databases
+ *   {"verb": "show", "what": "pools"}      and all of PGR_VIEWS
  *   {"verb": "reload"}
  *   {"verb": "stop", "mode": "fast"}       without mode: between transactions
  *   {"verb": "stats_fd"}                   the answer carries the statistics mapping's descriptor
@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "worker/show.h"
 
 #define PGR_REQUEST_MAX 65536 /* bytes of a line */
 
@@ -27,29 +28,15 @@
 	X(STATS_FD, "stats_fd")                                                                    \
 	X(METRICS, "metrics")
 
-#define PGR_REQUEST_SHOWS(X)                                                                       \
-	X(POOLS, "pools")                                                                          \
-	X(SERVERS, "servers")                                                                      \
-	X(CLIENTS, "clients")                                                                      \
-	X(STATS, "stats")                                                                          \
-	X(CONFIG, "config")                                                                        \
-	X(DATABASES, "databases")
-
 enum pgr_request_verb {
 #define X(name, text) PGR_REQUEST_##name,
 	PGR_REQUEST_VERBS(X)
 #undef X
 };
 
-enum pgr_request_show {
-#define X(name, text) PGR_SHOW_##name,
-	PGR_REQUEST_SHOWS(X)
-#undef X
-};
-
 struct pgr_request {
 	enum pgr_request_verb verb;
-	enum pgr_request_show what; /* of SHOW */
+	enum pgr_view what; /* of SHOW */
 	bool fast;                  /* of STOP */
 };
 

@@ -1,6 +1,6 @@
 /*
- * JSON out. Strings go through pgr_stats_text_name first, since jansson takes nothing but UTF-8.
- * Used by stats_show.c, stats_live.c and stats_control.c.
+ * JSON out. Strings go through pgr_utf8_copy first, since jansson takes nothing but UTF-8.
+ * Used by stats_show.c and stats_control.c.
  */
 #include "monitor/stats_rows.h"
 
@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #define ROOM_FOR_THE_END (256u << 10) /* no row is longer */
 #define ROWS_PER_BEAT 1024
@@ -28,35 +29,60 @@ pgr_stats_rows_object(struct pgr_stats_text *out, json_t *object)
 	json_decref(object);
 }
 
-void
-pgr_stats_rows_begin(
-	struct pgr_stats_rows *rows, struct pgr_shm *shm, struct pgr_stats_text *out, json_t *blank)
+static void
+on_columns(struct pgr_rows *given)
 {
+	struct pgr_stats_rows *rows = (struct pgr_stats_rows *)given;
 	json_t *columns = json_array();
-	const char *key;
-	json_t *value;
 
-	*rows = (struct pgr_stats_rows){.out = out, .shm = shm};
-	json_object_foreach(blank, key, value) json_array_append_new(columns, json_string(key));
-	json_decref(blank);
-	pgr_stats_text_printf(out, "{\"ok\":true,\"columns\":");
-	pgr_stats_rows_object(out, columns);
-	pgr_stats_text_printf(out, ",\"rows\":[");
+	for (unsigned i = 0; i < given->row.n; i++)
+		json_array_append_new(columns, json_string(given->row.cell[i].column));
+	pgr_stats_text_printf(rows->out, "{\"ok\":true,\"columns\":");
+	pgr_stats_rows_object(rows->out, columns);
+	pgr_stats_text_printf(rows->out, ",\"rows\":[");
 }
 
-void
-pgr_stats_rows_add(struct pgr_stats_rows *rows, json_t *row)
+static json_t *
+row_object(const struct pgr_row *row)
 {
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i < row->n; i++) {
+		const struct pgr_row_cell *cell = &row->cell[i];
+		json_t *value = cell->type == PGR_ROW_TEXT
+			? json_stringn(row->text + cell->at, cell->len)
+			: json_integer((json_int_t)PGR_MIN(cell->number, (uint64_t)INT64_MAX));
+
+		json_object_set_new(object, cell->column, value);
+	}
+	return object;
+}
+
+static void
+on_row(struct pgr_rows *given)
+{
+	struct pgr_stats_rows *rows = (struct pgr_stats_rows *)given;
+
 	if (rows->n % ROWS_PER_BEAT == 0)
 		atomic_store(&pgr_shm_proc(rows->shm, PGR_PROC_STATS)->beat, pgr_clock_now());
 	if (rows->out->len > PGR_STATS_TEXT_MAX - ROOM_FOR_THE_END) {
 		rows->cut = true;
-		json_decref(row);
 		return;
 	}
 	if (rows->n++ > 0)
 		pgr_stats_text_add(rows->out, ",", 1);
-	pgr_stats_rows_object(rows->out, row);
+	pgr_stats_rows_object(rows->out, row_object(&given->row));
+}
+
+void
+pgr_stats_rows_init(struct pgr_stats_rows *rows, struct pgr_shm *shm, struct pgr_stats_text *out)
+{
+	rows->rows.columns = on_columns;
+	rows->rows.add = on_row;
+	rows->out = out;
+	rows->shm = shm;
+	rows->n = 0;
+	rows->cut = false;
 }
 
 void
@@ -66,18 +92,11 @@ pgr_stats_rows_end(struct pgr_stats_rows *rows)
 }
 
 void
-pgr_stats_rows_name(json_t *row, const char *key, const char *name, size_t size)
+pgr_stats_rows_text(json_t *row, const char *key, const char *value)
 {
 	char buf[TEXT_MAX + 1];
 
-	json_object_set_new(
-		row, key, json_string(pgr_stats_text_name(buf, name, PGR_MIN(size, TEXT_MAX))));
-}
-
-void
-pgr_stats_rows_text(json_t *row, const char *key, const char *value)
-{
-	pgr_stats_rows_name(row, key, value, TEXT_MAX);
+	json_object_set_new(row, key, json_string(pgr_utf8_copy(buf, value, TEXT_MAX)));
 }
 
 void

@@ -13,28 +13,26 @@
 #include "base/err.h"
 #include "monitor/stats_text.h"
 #include "shm/segment.h"
+#include "worker/rows.h"
 
 struct pgr_stats_rows {
+	struct pgr_rows rows; /* first: what a view is given */
 	struct pgr_stats_text *out;
 	struct pgr_shm *shm; /* for the beat: many rows take their time */
 	size_t n;
 	bool cut; /* rows were left out: the answer would be too long */
 };
 
-/* blank: any row; its keys are the columns, in order. Stolen. */
-void pgr_stats_rows_begin(struct pgr_stats_rows *rows, struct pgr_shm *shm,
-	struct pgr_stats_text *out, json_t *blank);
-
-/* row is stolen. */
-void pgr_stats_rows_add(struct pgr_stats_rows *rows, json_t *row);
+/* rows->rows is then given to pgr_show. */
+void pgr_stats_rows_init(
+	struct pgr_stats_rows *rows, struct pgr_shm *shm, struct pgr_stats_text *out);
 void pgr_stats_rows_end(struct pgr_stats_rows *rows);
 
-/* Members of a row, in the order of the calls. name: of shared memory, perhaps without a NUL. */
+/* Members of an object, in the order of the calls. */
 void pgr_stats_rows_text(json_t *row, const char *key, const char *value);
-void pgr_stats_rows_name(json_t *row, const char *key, const char *name, size_t size);
 void pgr_stats_rows_number(json_t *row, const char *key, uint64_t value);
 
-/* A point in time since 1970 as PgBouncer shows it, "" for 0. */
+/* A point in time since 1970, "" for 0. */
 void pgr_stats_rows_time(json_t *row, const char *key, uint64_t wall_usec);
 
 /* Appends any object as text; it is stolen. */

@@ -1,6 +1,5 @@
 /*
- * What the control socket shows, as JSON text. Columns are PgBouncer's first, with its names and
- * meanings; then ours.
+ * What the control socket shows, as JSON text.
  */
 #ifndef PGR_MONITOR_STATS_SHOW_H
 #define PGR_MONITOR_STATS_SHOW_H
@@ -9,21 +8,21 @@
 #include <sys/types.h>
 
 #include "config/config.h"
-#include "monitor/stats_average.h"
 #include "monitor/stats_request.h"
 #include "monitor/stats_rows.h"
+#include "shm/average.h"
 #include "shm/segment.h"
 
 struct pgr_stats_source {
 	struct pgr_shm *shm;
 	const struct pgr_config *config; /* NULL: none published yet */
 	uint64_t version;                /* of config */
-	const struct pgr_stats_average *average;
+	const struct pgr_average *average;
 	pid_t master;
 };
 
 /* Appends one whole answer, an error among them. */
-void pgr_stats_show(const struct pgr_stats_source *source, enum pgr_request_show what,
+void pgr_stats_show(const struct pgr_stats_source *source, enum pgr_view what,
 	struct pgr_stats_text *out);
 void pgr_stats_show_status(const struct pgr_stats_source *source, struct pgr_stats_text *out);
 

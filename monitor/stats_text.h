@@ -24,10 +24,4 @@ void pgr_stats_text_fini(struct pgr_stats_text *text);
 void pgr_stats_text_add(struct pgr_stats_text *text, const char *bytes, size_t len);
 void pgr_stats_text_printf(struct pgr_stats_text *text, const char *fmt, ...) PGR_PRINTF(2, 3);
 
-/*
- * Copies a name of shared memory (size bytes, perhaps without NUL) to buf of at least size + 1
- * bytes as UTF-8: what is none becomes '?'. Returns buf.
- */
-const char *pgr_stats_text_name(char *buf, const char *name, size_t size);
-
 #endif

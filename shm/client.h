@@ -11,6 +11,7 @@
 #include "base/rc.h"
 #include "shm/layout.h"
 
+#define PGR_CONSOLE_POOL ((pgr_pool_id){UINT32_MAX - 1}) /* of who is in the admin console */
 #define PGR_CLIENT_KEY 32 /* bytes of a cancel key of protocol 3.2; 3.0 uses the first 4 */
 
 enum pgr_client_state {

@@ -16,6 +16,7 @@
 #include "shm/generation.h"
 #include "shm/host.h"
 #include "shm/layout.h"
+#include "shm/pause.h"
 #include "shm/pool.h"
 #include "shm/proc.h"
 #include "shm/slot.h"
@@ -67,6 +68,7 @@ struct pgr_segment {
 	_Atomic uint64_t started;     /* wall clock, usec */
 	struct pgr_answer answer;
 	struct pgr_listening listening;
+	struct pgr_pauses pauses;
 	struct pgr_generations generations;
 	struct pgr_proc proc[PGR_PROCS];
 	struct pgr_host host[PGR_HOSTS_MAX];

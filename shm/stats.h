@@ -13,10 +13,11 @@
 #include "shm/layout.h"
 
 #define PGR_STATS_MAGIC UINT64_C(0x7067722d73746174)
-#define PGR_STATS_VERSION 1
+#define PGR_STATS_VERSION 2
 
 /* Per (process, pool). name, help */
 #define PGR_POOL_COUNTERS(X)                                                                       \
+	X(server_assignment_count, "server connections given to clients")                          \
 	X(xact_count, "transactions finished")                                                     \
 	X(query_count, "queries finished")                                                         \
 	X(received, "bytes from clients")                                                          \

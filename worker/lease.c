@@ -123,6 +123,7 @@ begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 		&pgr_shm_client(w->shm, leg->client->rec)->id, memory_order_relaxed),
 		memory_order_relaxed);
 	atomic_store_explicit(&slot->since, w->now, memory_order_relaxed);
+	pgr_stat_add(&leg->pool->stats->server_assignment_count, 1);
 	pgr_client_mark(w, leg->client, PGR_CLIENT_ACTIVE);
 }
 

@@ -203,8 +203,8 @@ def test_show_as_table_and_json(pg, pgroute, what):
 SOCKET = ("type user database replication state addr port local_addr local_port connect_time request_time wait wait_us close_needed "
           "ptr link remote_pid tls application_name prepared_statements id").split()
 STATS = [name.format(kind) for kind, received in (("total", "received"), ("avg", "recv"))
-         for name in ("{}_xact_count", "{}_query_count", "{}_" + received, "{}_sent", "{}_xact_time", "{}_query_time", "{}_wait_time",
-                      "{}_client_parse_count", "{}_server_parse_count", "{}_bind_count")]
+         for name in ("{}_server_assignment_count", "{}_xact_count", "{}_query_count", "{}_" + received, "{}_sent", "{}_xact_time",
+                      "{}_query_time", "{}_wait_time", "{}_client_parse_count", "{}_server_parse_count", "{}_bind_count")]
 PGBOUNCERS = {
     "pools": ("database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled "
               "sv_idle sv_used sv_tested sv_login maxwait maxwait_us pool_mode load_balance_hosts").split(),

@@ -337,8 +337,6 @@ START_TEST(test_config_load_what_is_not_built_yet_is_refused)
 		{"auth: {hba_file: x}", "\"auth.hba_file\" is not supported yet"},
 		{"auth: {query: x}", "\"auth.query\" is not supported yet"},
 		{"log: {slow_query: 1s}", "\"log.slow_query\" is not supported yet"},
-		{"admin: {users: [a]}", "\"admin.users\" is not supported yet"},
-		{"admin: {stats_users: a}", "\"admin.stats_users\" is not supported yet"},
 		{"monitor: {user: m}", "\"monitor.user\" is not supported yet"},
 		{"monitor: {password: p}", "\"monitor.password\" is not supported yet"},
 		{"monitor: {password_file: p}", "\"monitor.password_file\" is not supported yet"},
@@ -459,6 +457,20 @@ START_TEST(test_config_load_what_means_off_is_accepted_for_what_is_not_built_yet
 	pgr_config_free(&pair);
 	pair = load_good("server_tls: {mode: disable}\n");
 	pgr_config_free(&pair);
+}
+END_TEST
+
+START_TEST(test_config_load_admins_are_users_with_a_role)
+{
+	struct pgr_config_pair pair = load_good("admin: {users: [root, both], stats_users: [eye, both]}\n"
+						"users: {root: {password: a}, eye: {password: b}, both: {password: c}}\n");
+
+	ck_assert_int_eq(pgr_config_console_role(pair.config, "root"), PGR_CONSOLE_RULES);
+	ck_assert_int_eq(pgr_config_console_role(pair.config, "both"), PGR_CONSOLE_RULES);
+	ck_assert_int_eq(pgr_config_console_role(pair.config, "eye"), PGR_CONSOLE_LOOKS);
+	ck_assert_int_eq(pgr_config_console_role(pair.config, "other"), PGR_CONSOLE_STRANGER);
+	pgr_config_free(&pair);
+	assert_error("admin: {users: [a]}\n", "t.yaml:1:16: admin.users: user \"a\" is not defined under users");
 }
 END_TEST
 
@@ -751,6 +763,7 @@ UNIT_MAIN("config_load", test_config_load_empty_file_gives_the_defaults,
 	test_config_load_database_with_all_its_keys, test_config_load_user_secrets_of_each_kind,
 	test_config_load_scram_secrets_need_one_salt,
 	test_config_load_scram_secret_cannot_log_in_to_a_server, test_config_load_dns_servers_are_numeric,
+	test_config_load_admins_are_users_with_a_role,
 	test_config_load_tells_all_errors_in_the_order_of_the_file,
 	test_config_load_more_errors_than_room_are_counted,
 	test_config_load_key_of_another_place_is_sent_there,

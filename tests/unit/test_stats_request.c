@@ -43,7 +43,7 @@ START_TEST(test_stats_request_show_tells_what)
 	struct pgr_request request = parse("{\"what\":\"databases\",\"verb\":\"show\"}");
 
 	ck_assert_int_eq(request.verb, PGR_REQUEST_SHOW);
-	ck_assert_int_eq(request.what, PGR_SHOW_DATABASES);
+	ck_assert_int_eq(request.what, PGR_VIEW_DATABASES);
 	check_refused("{\"verb\":\"show\",\"what\":\"poools\"}", "22023", "pools");
 	check_refused("{\"verb\":\"show\"}", "22023", "missing");
 	check_refused("{\"verb\":\"status\",\"what\":\"pools\"}", "22023", "show");

@@ -2,8 +2,8 @@
  * Sums over processes: the numbers of each pool and each histogram as one. Reads only the
  * statistics mapping, so whoever has that can use it.
  */
-#ifndef PGR_MONITOR_STATS_TOTALS_H
-#define PGR_MONITOR_STATS_TOTALS_H
+#ifndef PGR_SHM_TOTALS_H
+#define PGR_SHM_TOTALS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include "shm/stats.h"
 
 /* One pool. Names are UTF-8. */
-struct pgr_stats_total {
+struct pgr_total {
 	char database[PGR_NAME_MAX + 1];
 	char user[PGR_NAME_MAX + 1];
 	char server[272]; /* host:port */
@@ -35,35 +35,35 @@ struct pgr_stats_total {
 	uint64_t closes[PGR_CLOSE_REASON_COUNT];
 };
 
-struct pgr_stats_totals {
-	struct pgr_stats_total *row; /* sorted by (database, user, server), each there once */
+struct pgr_totals {
+	struct pgr_total *row; /* sorted by (database, user, server), each there once */
 	size_t n;
 };
 
 /* All pools of the directory. FAIL: no memory. */
-PGR_MUST enum pgr_rc pgr_stats_totals_collect(
-	const struct pgr_stats *stats, struct pgr_stats_totals *ret, struct pgr_err *err);
-void pgr_stats_totals_fini(struct pgr_stats_totals *totals);
+PGR_MUST enum pgr_rc pgr_totals_collect(
+	const struct pgr_stats *stats, struct pgr_totals *ret, struct pgr_err *err);
+void pgr_totals_fini(struct pgr_totals *totals);
 
 /* One pool by its index, whether the directory has it or not: gauges and counters only. */
-void pgr_stats_totals_pool(
-	const struct pgr_stats *stats, uint32_t pool, struct pgr_stats_total *ret);
+void pgr_totals_pool(
+	const struct pgr_stats *stats, uint32_t pool, struct pgr_total *ret);
 
 /* Does process k count anything? Untouched pages of the mapping cost memory when they are read. */
-bool pgr_stats_totals_counts(const struct pgr_stats *stats, unsigned k);
+bool pgr_totals_counts(const struct pgr_stats *stats, unsigned k);
 
-struct pgr_stats_sum {
+struct pgr_totals_sum {
 	uint64_t count;
 	uint64_t sum; /* usec */
 	uint64_t cell[PGR_HISTOGRAM_CELLS];
 };
 
-#define X(name, help) PGR_STATS_HISTOGRAM_##name,
-enum pgr_stats_histogram { PGR_HISTOGRAMS(X) PGR_STATS_HISTOGRAM_COUNT };
+#define X(name, help) PGR_TOTALS_##name,
+enum pgr_totals_histogram_kind { PGR_HISTOGRAMS(X) PGR_TOTALS_COUNT };
 #undef X
 
 /* One histogram over all processes. count is the sum of the cells, so buckets always add up. */
-void pgr_stats_totals_histogram(
-	const struct pgr_stats *stats, enum pgr_stats_histogram which, struct pgr_stats_sum *ret);
+void pgr_totals_histogram(
+	const struct pgr_stats *stats, enum pgr_totals_histogram_kind which, struct pgr_totals_sum *ret);
 
 #endif

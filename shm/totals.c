@@ -3,26 +3,26 @@
  * for /metrics and the control socket; knows nothing but the statistics mapping. What is read here
  * was written by others at the same moment: a row may mix two instants, a counter never goes back.
  */
-#include "monitor/stats_totals.h"
+#include "shm/totals.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/stats_text.h"
+#include "base/utf8.h"
 
 _Static_assert(PGR_CLOSE_REASON_COUNT <= PGR_COUNT_OF(((struct pgr_stats_directory *)0)->closes),
 	"the directory counts every reason");
 
 bool
-pgr_stats_totals_counts(const struct pgr_stats *stats, unsigned k)
+pgr_totals_counts(const struct pgr_stats *stats, unsigned k)
 {
 	return k < PGR_MIN(stats->workers, PGR_WORKERS_MAX) || k == PGR_PROC_MONITOR;
 }
 
 static void
-add_process(struct pgr_stats_total *total, const struct pgr_stats_pool *pool)
+add_process(struct pgr_total *total, const struct pgr_stats_pool *pool)
 {
 	uint64_t oldest = pgr_stat_get(&pool->oldest_wait);
 
@@ -39,21 +39,21 @@ add_process(struct pgr_stats_total *total, const struct pgr_stats_pool *pool)
 }
 
 void
-pgr_stats_totals_pool(const struct pgr_stats *stats, uint32_t pool, struct pgr_stats_total *ret)
+pgr_totals_pool(const struct pgr_stats *stats, uint32_t pool, struct pgr_total *ret)
 {
 	for (unsigned k = 0; k < PGR_PROCS; k++)
-		if (pgr_stats_totals_counts(stats, k))
+		if (pgr_totals_counts(stats, k))
 			add_process(ret, &stats->proc[k].pool[pool % PGR_POOLS_MAX]);
 }
 
 static void
-add_directory(struct pgr_stats_total *total, const struct pgr_stats_directory *entry)
+add_directory(struct pgr_total *total, const struct pgr_stats_directory *entry)
 {
 	char host[sizeof(entry->host) + 1];
 
-	pgr_stats_text_name(total->database, entry->database, sizeof(entry->database));
-	pgr_stats_text_name(total->user, entry->user, sizeof(entry->user));
-	pgr_stats_text_name(host, entry->host, sizeof(entry->host));
+	pgr_utf8_copy(total->database, entry->database, sizeof(entry->database));
+	pgr_utf8_copy(total->user, entry->user, sizeof(entry->user));
+	pgr_utf8_copy(host, entry->host, sizeof(entry->host));
 	snprintf(total->server, sizeof(total->server),
 		strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, entry->port);
 	total->pool_mode = entry->pool_mode;
@@ -70,7 +70,7 @@ add_directory(struct pgr_stats_total *total, const struct pgr_stats_directory *e
 
 /* False: the entry is unused, or became another pool's while we looked. */
 static bool
-read_entry(const struct pgr_stats *stats, uint32_t pool, struct pgr_stats_total *ret)
+read_entry(const struct pgr_stats *stats, uint32_t pool, struct pgr_total *ret)
 {
 	const struct pgr_stats_directory *entry = &stats->directory[pool];
 	uint32_t serial = atomic_load(&entry->serial);
@@ -80,15 +80,15 @@ read_entry(const struct pgr_stats *stats, uint32_t pool, struct pgr_stats_total 
 	memset(ret, 0, sizeof(*ret));
 	ret->pool = pool;
 	add_directory(ret, entry);
-	pgr_stats_totals_pool(stats, pool, ret);
+	pgr_totals_pool(stats, pool, ret);
 	return atomic_load(&entry->serial) == serial;
 }
 
 static int
 compare_keys(const void *a, const void *b)
 {
-	const struct pgr_stats_total *x = a;
-	const struct pgr_stats_total *y = b;
+	const struct pgr_total *x = a;
+	const struct pgr_total *y = b;
 	int c = strcmp(x->database, y->database);
 
 	if (c == 0)
@@ -97,7 +97,7 @@ compare_keys(const void *a, const void *b)
 }
 
 static void
-merge(struct pgr_stats_total *into, const struct pgr_stats_total *from)
+merge(struct pgr_total *into, const struct pgr_total *from)
 {
 #define X(name, help) into->name += from->name;
 	PGR_POOL_COUNTERS(X)
@@ -119,7 +119,7 @@ merge(struct pgr_stats_total *into, const struct pgr_stats_total *from)
 
 /* Two pools look the same while a changed database drains: a series may not be there twice. */
 static void
-sort_and_merge(struct pgr_stats_totals *totals)
+sort_and_merge(struct pgr_totals *totals)
 {
 	size_t last = 0;
 
@@ -136,11 +136,11 @@ sort_and_merge(struct pgr_stats_totals *totals)
 }
 
 enum pgr_rc
-pgr_stats_totals_collect(
-	const struct pgr_stats *stats, struct pgr_stats_totals *ret, struct pgr_err *err)
+pgr_totals_collect(
+	const struct pgr_stats *stats, struct pgr_totals *ret, struct pgr_err *err)
 {
 	uint32_t top = PGR_MIN(atomic_load(&stats->pools_used), PGR_POOLS_MAX);
-	struct pgr_stats_totals totals = {.row = calloc(top + 1, sizeof(*totals.row))};
+	struct pgr_totals totals = {.row = calloc(top + 1, sizeof(*totals.row))};
 
 	if (totals.row == NULL)
 		return pgr_err_set(err, "53200", "out of memory");
@@ -153,36 +153,36 @@ pgr_stats_totals_collect(
 }
 
 void
-pgr_stats_totals_fini(struct pgr_stats_totals *totals)
+pgr_totals_fini(struct pgr_totals *totals)
 {
 	free(totals->row);
-	*totals = (struct pgr_stats_totals){0};
+	*totals = (struct pgr_totals){0};
 }
 
 static const struct pgr_histogram *
-histogram_of(const struct pgr_stats_proc *proc, enum pgr_stats_histogram which)
+histogram_of(const struct pgr_stats_proc *proc, enum pgr_totals_histogram_kind which)
 {
 	switch (which) {
 #define X(name, help)                                                                              \
-	case PGR_STATS_HISTOGRAM_##name:                                                           \
+	case PGR_TOTALS_##name:                                                           \
 		return &proc->name;
 		PGR_HISTOGRAMS(X)
 #undef X
-	case PGR_STATS_HISTOGRAM_COUNT:
+	case PGR_TOTALS_COUNT:
 		break;
 	}
 	return NULL;
 }
 
 void
-pgr_stats_totals_histogram(
-	const struct pgr_stats *stats, enum pgr_stats_histogram which, struct pgr_stats_sum *ret)
+pgr_totals_histogram(
+	const struct pgr_stats *stats, enum pgr_totals_histogram_kind which, struct pgr_totals_sum *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	for (unsigned k = 0; k < PGR_PROCS; k++) {
 		const struct pgr_histogram *h = histogram_of(&stats->proc[k], which);
 
-		if (h == NULL || !pgr_stats_totals_counts(stats, k))
+		if (h == NULL || !pgr_totals_counts(stats, k))
 			continue;
 		ret->sum += pgr_stat_get(&h->sum);
 		for (size_t i = 0; i < PGR_HISTOGRAM_CELLS; i++)
