@@ -43,7 +43,7 @@ notify(const char *state)
 void
 pgr_master_command(struct pgr_master *m, enum pgr_command command)
 {
-	struct pgr_answer *answer = &m->shm.seg->answer;
+	struct pgr_answer *answer = &m->answer;
 
 	answer->ok = 1;
 	answer->text[0] = '\0';

@@ -73,6 +73,7 @@ struct pgr_master {
 	pgr_usec quiet_by; /* when the segment must be clean, all workers having left */
 	bool quit;
 	int status; /* that the program ends with */
+	struct pgr_answer answer; /* to the command in hand */
 };
 
 /* ---- children.c ---- */
@@ -92,7 +93,7 @@ void pgr_vault_close_all(struct pgr_vault *vault); /* in a forked child */
 
 /* ---- reload.c ---- */
 
-/* Loads and publishes; the outcome is in shm.seg->answer and in the log. False: nothing changed. */
+/* Loads and publishes; the outcome is in answer and in the log. False: nothing changed. */
 bool pgr_reload(struct pgr_master *m);
 /* Included files that have changed are a reload. */
 void pgr_reload_tick(struct pgr_master *m);
@@ -127,7 +128,7 @@ void pgr_listeners_tell(struct pgr_master *m);  /* into shared memory, for statu
 void pgr_listeners_close(struct pgr_master *m); /* those for clients */
 void pgr_listeners_unlink(struct pgr_master *m);
 
-/* A command of the control socket; the answer lies in shm.seg->answer. */
+/* A command of the control socket or the console; the outcome is in answer. */
 void pgr_master_command(struct pgr_master *m, enum pgr_command command);
 
 #endif

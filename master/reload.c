@@ -16,14 +16,14 @@
 static void
 answer_clear(struct pgr_master *m, bool ok)
 {
-	m->shm.seg->answer.ok = ok;
-	m->shm.seg->answer.text[0] = '\0';
+	m->answer.ok = ok;
+	m->answer.text[0] = '\0';
 }
 
 static void
 answer_line(struct pgr_master *m, const char *line)
 {
-	struct pgr_answer *a = &m->shm.seg->answer;
+	struct pgr_answer *a = &m->answer;
 	size_t len = strlen(a->text);
 
 	snprintf(a->text + len, sizeof(a->text) - len, "%s%s", len > 0 ? "\n" : "", line);

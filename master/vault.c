@@ -4,6 +4,7 @@
  * end that workers get who do not speak its TLS. A question that comes before its deposit (another
  * socket, another order) waits for it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -78,6 +79,22 @@ on_ask(struct pgr_master *m, unsigned child, const struct pgr_note *note)
 		m->vault.pending[m->vault.pending_count++] = ask;
 }
 
+/* Of the control socket, or of the console in a worker. A full queue: whoever asked is told nothing. */
+static void
+on_command(struct pgr_master *m, unsigned child, enum pgr_command command)
+{
+	struct pgr_note result = {.kind = PGR_NOTE_RESULT};
+	unsigned index = m->child[child].index;
+	struct pgr_answer *answer = &m->shm.seg->answer[index % PGR_PROCS];
+
+	if (index == PGR_PROC_MONITOR)
+		return;
+	pgr_master_command(m, command);
+	answer->ok = m->answer.ok;
+	snprintf(answer->text, sizeof(answer->text), "%s", m->answer.text);
+	(void)!pgr_fdpass_send(m->child[child].sock, &result, -1);
+}
+
 static void
 on_note(struct pgr_master *m, unsigned child, const struct pgr_note *note, int fd)
 {
@@ -105,12 +122,7 @@ on_note(struct pgr_master *m, unsigned child, const struct pgr_note *note, int f
 			drop(vault, note->slot);
 		break;
 	case PGR_NOTE_COMMAND:
-		if (m->child[child].index == PGR_PROC_STATS) {
-			struct pgr_note result = {.kind = PGR_NOTE_RESULT};
-
-			pgr_master_command(m, (enum pgr_command)note->conn);
-			(void)!pgr_fdpass_send(m->child[child].sock, &result, -1);
-		}
+		on_command(m, child, (enum pgr_command)note->conn);
 		break;
 	case PGR_NOTE_HERE:
 	case PGR_NOTE_NONE:

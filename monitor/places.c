@@ -406,7 +406,8 @@ keep_minimum(struct pgr_monitor *m, pgr_pool_id id, const struct census *c)
 	uint32_t have = open_places(c) - c->state[PGR_SLOT_FREE] - c->state[PGR_SLOT_CLOSING];
 	pgr_slot_id slot;
 
-	if (atomic_load(&pool->state) != PGR_POOL_LIVE || atomic_load(&pool->retry_at) > m->now)
+	if (atomic_load(&pool->state) != PGR_POOL_LIVE || atomic_load(&pool->paused) != 0 ||
+		atomic_load(&pool->retry_at) > m->now)
 		return;
 	for (uint32_t p = 0; p < places_of(pool) && have < min; p++) {
 		struct pgr_slot *s = pgr_pool_slot(m->shm, pool, p, &slot);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "monitor/monitor.h"
+#include "shm/pause.h"
 
 #define RETIRE_AFTER (5 * PGR_USEC_PER_SEC)
 
@@ -272,19 +273,18 @@ make(struct pgr_monitor *m, const char *database, const char *user_name, pgr_poo
 		return false;
 	}
 	m->unused_since[ret->n] = 0;
+	atomic_store(&pool->paused, pgr_pause_holds(m->shm, database));
 	atomic_store(&pool->state, PGR_POOL_LIVE);
 	pgr_places_attend(m, *ret);
 	return true;
 }
 
 static void
-answer(struct pgr_monitor *m, struct pgr_ask *ask)
+answer_pool(struct pgr_monitor *m, struct pgr_ask *ask, const char *database)
 {
-	char database[PGR_NAME_MAX];
 	char user[PGR_NAME_MAX];
 	pgr_pool_id id;
 
-	snprintf(database, sizeof(database), "%.*s", PGR_NAME_MAX - 1, ask->database);
 	snprintf(user, sizeof(user), "%.*s", PGR_NAME_MAX - 1, ask->user);
 	if (find(m, database, user, &id) || make(m, database, user, &id)) {
 		ask->pool = id.n;
@@ -296,6 +296,146 @@ answer(struct pgr_monitor *m, struct pgr_ask *ask)
 	else
 		snprintf(ask->text, sizeof(ask->text), "no room for another pool");
 	atomic_store(&ask->state, PGR_ASK_FAILED);
+}
+
+/*
+ * Makes the pool paused, or not, as the list of pauses says. A pause also closes what there is, as it
+ * comes back: the epoch first, so that whoever finds the pool paused finds its connections outdated.
+ */
+static void
+follow_pauses(struct pgr_monitor *m, pgr_pool_id id)
+{
+	struct pgr_pool *pool = pgr_shm_pool(m->shm, id);
+	uint32_t paused = pgr_pause_holds(m->shm, pool->database);
+
+	if (paused == atomic_load(&pool->paused))
+		return;
+	if (paused)
+		atomic_fetch_add(&pool->epoch, 1);
+	atomic_store(&pool->paused, paused);
+}
+
+typedef void on_pool(struct pgr_monitor *m, pgr_pool_id id);
+
+/* database: "" for all. */
+static void
+each_pool(struct pgr_monitor *m, const char *database, on_pool *on)
+{
+	uint32_t top = pgr_shm_pools_used(m->shm);
+
+	for (uint32_t n = 0; n < top; n++) {
+		struct pgr_pool *pool = pgr_shm_pool(m->shm, (pgr_pool_id){n});
+
+		if (atomic_load(&pool->state) == PGR_POOL_FREE ||
+			(database[0] != '\0' && strncmp(pool->database, database, PGR_NAME_MAX) != 0))
+			continue;
+		on(m, (pgr_pool_id){n});
+		pgr_places_attend(m, (pgr_pool_id){n});
+	}
+}
+
+static void
+kill_pool(struct pgr_monitor *m, pgr_pool_id id)
+{
+	struct pgr_pool *pool = pgr_shm_pool(m->shm, id);
+
+	atomic_fetch_add(&pool->kills, 1);
+	follow_pauses(m, id);
+}
+
+static void
+renew_pool(struct pgr_monitor *m, pgr_pool_id id)
+{
+	atomic_fetch_add(&pgr_shm_pool(m->shm, id)->epoch, 1);
+}
+
+static void
+refuse(struct pgr_ask *ask, const char *sqlstate, const char *fmt, const char *database)
+{
+	snprintf(ask->sqlstate, sizeof(ask->sqlstate), "%s", sqlstate);
+	snprintf(ask->text, sizeof(ask->text), fmt, database);
+	atomic_store(&ask->state, PGR_ASK_FAILED);
+}
+
+static void
+done(struct pgr_ask *ask, bool news)
+{
+	ask->pool = news;
+	atomic_store(&ask->state, PGR_ASK_DONE);
+}
+
+static void
+answer_pause_all(struct pgr_monitor *m, struct pgr_ask *ask)
+{
+	bool pause = ask->kind == PGR_ASK_PAUSE;
+
+	if (atomic_load(&m->shm->seg->pauses.all) == pause) {
+		refuse(ask, "55000", pause ? "all databases are paused already%s"
+					   : "not all databases are paused%s", "");
+		return;
+	}
+	atomic_store(&m->shm->seg->pauses.all, pause);
+	each_pool(m, "", follow_pauses);
+	done(ask, true);
+}
+
+/* PAUSE, RESUME and KILL of one database. */
+static void
+answer_pause(struct pgr_monitor *m, struct pgr_ask *ask, const char *database)
+{
+	bool named = pgr_pause_named(m->shm, database);
+	bool pause = ask->kind != PGR_ASK_RESUME;
+
+	if (!pause && !named) {
+		refuse(ask, "55000", "database \"%s\" is not paused", database);
+		return;
+	}
+	if (!pgr_pause_set(m->shm, database, pause)) {
+		refuse(ask, "54000", "too many databases are paused by name%s", "");
+		return;
+	}
+	each_pool(m, database, ask->kind == PGR_ASK_KILL ? kill_pool : follow_pauses);
+	done(ask, !named);
+}
+
+/* A removed database may still be resumed. */
+static bool
+is_known(struct pgr_monitor *m, const char *database)
+{
+	return database[0] == '\0' || pgr_config_find_db(m->config, database) != NULL ||
+		pgr_pause_named(m->shm, database);
+}
+
+static void
+answer(struct pgr_monitor *m, struct pgr_ask *ask)
+{
+	char database[PGR_NAME_MAX];
+
+	snprintf(database, sizeof(database), "%.*s", PGR_NAME_MAX - 1, ask->database);
+	if (ask->kind != PGR_ASK_POOL && !is_known(m, database)) {
+		refuse(ask, "3D000", "database \"%s\" does not exist", database);
+		return;
+	}
+	switch ((enum pgr_ask_kind)ask->kind) {
+	case PGR_ASK_POOL:
+		answer_pool(m, ask, database);
+		return;
+	case PGR_ASK_PAUSE:
+	case PGR_ASK_RESUME:
+		if (database[0] == '\0')
+			answer_pause_all(m, ask);
+		else
+			answer_pause(m, ask, database);
+		return;
+	case PGR_ASK_KILL:
+		answer_pause(m, ask, database);
+		return;
+	case PGR_ASK_RECONNECT:
+		each_pool(m, database, renew_pool);
+		done(ask, true);
+		return;
+	}
+	refuse(ask, "XX000", "a request that nobody knows%s", "");
 }
 
 void
@@ -380,6 +520,7 @@ pgr_pools_start(struct pgr_monitor *m)
 			continue;
 		if (state == PGR_POOL_RETIRING)
 			atomic_store(&pool->state, PGR_POOL_LIVE); /* begun by a predecessor: look anew */
+		follow_pauses(m, (pgr_pool_id){n});
 		for (uint32_t i = 0; i < chunks && i < PGR_POOL_CHUNKS; i++)
 			mark_chunk(m, atomic_load(&pool->chunk[i]) % PGR_CHUNKS_MAX, true);
 	}

@@ -385,7 +385,7 @@ find_ticket(struct pgr_stats_control *control, uint64_t ticket)
 void
 pgr_stats_control_on_result(struct pgr_stats_control *control)
 {
-	const struct pgr_answer *answer = &control->source->shm->seg->answer;
+	const struct pgr_answer *answer = &control->source->shm->seg->answer[PGR_PROC_STATS];
 	struct pgr_control_client *c = control->asked == 0 ? NULL
 							   : find_ticket(control, control->asked);
 	size_t len = strnlen(answer->text, sizeof(answer->text));

@@ -17,8 +17,8 @@ enum pgr_note_kind {
 	PGR_NOTE_HERE,        /* from the master, with descriptor: the answer */
 	PGR_NOTE_NONE,        /* from the master: the vault does not have it */
 	PGR_NOTE_DROP,        /* to the master, from the monitor: that connection has ended */
-	PGR_NOTE_COMMAND,     /* to the master, from stats: conn is an enum pgr_command */
-	PGR_NOTE_RESULT,      /* from the master, to stats: the answer lies in shared memory */
+	PGR_NOTE_COMMAND,     /* to the master, from stats or a worker: conn is an enum pgr_command */
+	PGR_NOTE_RESULT,      /* from the master, to whoever asked: the answer lies in shared memory */
 	PGR_NOTE_LOG,         /* from the master, with descriptor: log there from now on */
 };
 

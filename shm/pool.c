@@ -52,6 +52,19 @@ lease_place(struct pgr_pool_view *view, uint32_t place, uint64_t startup, pgr_sl
 	return true;
 }
 
+/*
+ * Was the pool paused before we had the slot? The monitor sets paused, then the console looks for slots
+ * in use; we take one, then look at paused: one of us sees the other.
+ */
+static bool
+paused_before(struct pgr_pool_view *view, pgr_slot_id slot)
+{
+	if (PGR_LIKELY(!pgr_pool_paused(view)))
+		return false;
+	(void)pgr_pool_return(view, slot, view->dirty); /* unread bytes would be forgotten */
+	return true;
+}
+
 bool
 pgr_pool_lease(struct pgr_pool_view *view, uint64_t startup, pgr_slot_id *ret_slot)
 {
@@ -65,12 +78,12 @@ pgr_pool_lease(struct pgr_pool_view *view, uint64_t startup, pgr_slot_id *ret_sl
 		uint32_t place = view->recent[--view->recents];
 
 		if (place < places && lease_place(view, place, startup, ret_slot))
-			return true;
+			return !paused_before(view, *ret_slot);
 	}
 	/* workers begin at different places, so that each comes back to its own */
 	for (uint32_t i = 0; i < places; i++)
 		if (lease_place(view, (first + i) % places, startup, ret_slot))
-			return true;
+			return !paused_before(view, *ret_slot);
 	return false;
 }
 
@@ -255,7 +268,7 @@ pgr_pool_match(struct pgr_pool_view *view, uint64_t now, uint32_t *cursor, pgr_s
 		pgr_word w;
 		uint32_t k;
 
-		if (mask == 0) {
+		if (mask == 0 || pgr_pool_paused(view)) {
 			view->full_at = 0;
 			break;
 		}
@@ -410,7 +423,8 @@ pgr_pool_transfer(struct pgr_pool_view *view, pgr_slot_id id)
 	struct pgr_slot *slot = pgr_shm_slot(view->shm, id);
 	pgr_word w = atomic_load(&slot->word);
 
-	if (view->count == 0 || pgr_word_pin(w) != PGR_PIN_NONE || others_first(view))
+	if (view->count == 0 || pgr_word_pin(w) != PGR_PIN_NONE || pgr_pool_paused(view) ||
+		others_first(view))
 		return false;
 	view->dirty = false;
 	return atomic_compare_exchange_strong(

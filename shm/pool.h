@@ -107,13 +107,15 @@ struct pgr_pool {
 	_Atomic uint32_t serial; /* rises each time this record is used for another pool */
 	_Atomic uint32_t places;
 	_Atomic uint32_t epoch; /* connections of an older one are closed at their return */
+	_Atomic uint32_t paused; /* clients are given nothing; beside mask, which every lease has read */
 	uint32_t host;          /* index of the server's struct pgr_host */
-	uint32_t forced_user;   /* the login is the database's, not the client's */
 	_Atomic uint64_t freed; /* rises after each change of a place to FREE */
 	_Atomic uint64_t report;    /* digest of what the server reported at the latest login; 0: none yet */
 	_Atomic uint64_t report_at; /* when that last changed; 0: never */
 	_Atomic uint64_t drain_at;  /* from when on connections that reported anything else are closed */
 	uint64_t tls;           /* hash of all that holds for TLS to the server */
+	uint32_t forced_user;   /* the login is the database's, not the client's */
+	_Atomic uint32_t kills; /* rises with each KILL: clients that joined before it end */
 	struct {
 #define X(name) _Atomic uint64_t name;
 		PGR_POOL_SETTINGS(X)
@@ -163,6 +165,13 @@ void pgr_pool_view_init(struct pgr_pool_view *view, struct pgr_shm *shm, pgr_poo
 
 struct pgr_slot *pgr_pool_slot(struct pgr_shm *shm, const struct pgr_pool *pool, uint32_t place,
 	pgr_slot_id *ret_id);
+
+/* Is nothing to be given to clients? Pairs with the store of the monitor (pools.c). */
+static inline bool
+pgr_pool_paused(const struct pgr_pool_view *view)
+{
+	return atomic_load(&view->pool->paused) != 0;
+}
 
 /*
  * Lease without waiting of a connection whose startup packet had these settings: two loads and one CAS

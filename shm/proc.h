@@ -28,10 +28,21 @@ enum pgr_ask_state {
 
 #define PGR_ASKS 16
 
-/* A worker's request for the pool of a (database, user): the monitor alone makes pools. */
+/* What is asked of the monitor, which alone makes pools and changes them. */
+enum pgr_ask_kind {
+	PGR_ASK_POOL,      /* of (database, user) */
+	PGR_ASK_PAUSE,     /* of a database, or of all when it is empty; pool: 1 when it was not paused */
+	PGR_ASK_RESUME,
+	PGR_ASK_KILL,      /* of a database */
+	PGR_ASK_RECONNECT, /* of a database, or of all */
+};
+
+/* A worker's request. */
 struct pgr_ask {
 	_Atomic uint32_t state;
+	uint32_t kind; /* enum pgr_ask_kind */
 	uint32_t pool;
+	char sqlstate[8]; /* of FAILED, but for POOL */
 	char database[PGR_NAME_MAX];
 	char user[PGR_NAME_MAX];
 	char text[128];
@@ -57,6 +68,7 @@ struct pgr_proc {
 	_Atomic uint64_t beat;  /* monotonic usec of its last turn */
 	_Atomic uint64_t version; /* configuration generation in use */
 	_Atomic uint32_t clients; /* connected, over all databases */
+	_Atomic uint32_t consoles; /* of them, in the admin console */
 	_Atomic uint32_t cancels; /* a record of mine has cancel set, or a cancel that I took ended */
 	_Atomic uint32_t farewells; /* some connection whose TLS is mine is CLOSING */
 	_Atomic uint32_t records_used; /* client records of mine that were ever used */

@@ -23,7 +23,7 @@
 
 #define PGR_SHM_MAGIC UINT64_C(0x7067726f75746531)
 
-/* What the control socket asks of the master. */
+/* What the control socket and the console ask of the master. */
 enum pgr_command {
 	PGR_COMMAND_RELOAD = 1,
 	PGR_COMMAND_STOP,
@@ -31,10 +31,10 @@ enum pgr_command {
 };
 
 /*
- * The master's answer to a command.
+ * The master's answer to a command, one place for each process that may ask.
  *
  *   writer     the master, before it sends PGR_NOTE_RESULT
- *   readers    the stats process, after it received that
+ *   readers    that process, after it received that
  */
 struct pgr_answer {
 	uint32_t ok;
@@ -66,7 +66,7 @@ struct pgr_segment {
 	_Atomic uint32_t hosts_used;
 	_Atomic uint64_t next_id;     /* of clients; never used again while pgroute runs */
 	_Atomic uint64_t started;     /* wall clock, usec */
-	struct pgr_answer answer;
+	struct pgr_answer answer[PGR_PROCS];
 	struct pgr_listening listening;
 	struct pgr_pauses pauses;
 	struct pgr_generations generations;

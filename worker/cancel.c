@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "proto/digest.h"
 #include "worker/client.h"
+#include "worker/console.h"
 #include "worker/dial.h"
 #include "worker/lease.h"
 #include "worker/login.h"
@@ -316,6 +317,9 @@ pgr_cancel_on_poke(struct pgr_worker *w)
 		if (atomic_load(&rec->cancel) == 1 && c->state == PGR_SESSION_READY) {
 			atomic_store(&rec->cancel, 2); /* taken: not twice */
 			pgr_cancel_client(w, c);
+		} else if (atomic_load(&rec->cancel) == 1 && c->state == PGR_SESSION_CONSOLE) {
+			unmark(w, c->rec);
+			pgr_console_cancel(w, c);
 		} else if (c->state == PGR_SESSION_CANCEL) {
 			pgr_login_poll(w, c); /* it waits for the end of the cancel, which may be now */
 		}

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "worker/back.h"
+#include "worker/console.h"
 #include "worker/front.h"
 #include "worker/lease.h"
 #include "worker/login.h"
@@ -336,6 +337,7 @@ pgr_client_drop(struct pgr_worker *w, struct pgr_client *c)
 	if (c->state == PGR_SESSION_DEAD)
 		return;
 	log_end(w, c);
+	pgr_console_free(w, c);
 	leave_server(w, c, c->state == PGR_SESSION_READY);
 	leave_pool(w, c);
 	c->state = PGR_SESSION_DEAD;
@@ -352,6 +354,7 @@ pgr_client_finish(struct pgr_worker *w, struct pgr_client *c)
 	if (c->state == PGR_SESSION_CLOSING || c->state == PGR_SESSION_DEAD)
 		return;
 	log_end(w, c);
+	pgr_console_free(w, c);
 	leave_server(w, c, c->state == PGR_SESSION_READY && !c->leaving);
 	atomic_store(&pgr_client_rec(w, c)->counted, 0); /* while it lingers it is nobody's session */
 	c->state = PGR_SESSION_CLOSING;
@@ -421,6 +424,9 @@ pgr_client_event(struct pgr_worker *w, struct pgr_client *c, uint32_t events)
 	case PGR_SESSION_READY:
 		pgr_front_event(w, c, events);
 		break;
+	case PGR_SESSION_CONSOLE:
+		pgr_console_event(w, c);
+		break;
 	case PGR_SESSION_CLOSING:
 		closing_event(w, c);
 		break;
@@ -446,6 +452,16 @@ passed(pgr_usec now, pgr_usec since, const _Atomic uint64_t *limit)
 	return most != 0 && since != 0 && now - since >= most;
 }
 
+/* KILL has been said since it joined its pool. True: it ends. */
+static bool
+killed(struct pgr_worker *w, struct pgr_client *c)
+{
+	if (atomic_load_explicit(&c->leg.pool->view.pool->kills, memory_order_relaxed) == c->kills)
+		return false;
+	expire(w, c, "57P01", "administrator command");
+	return true;
+}
+
 static void
 check_ready(struct pgr_worker *w, struct pgr_client *c)
 {
@@ -453,6 +469,8 @@ check_ready(struct pgr_worker *w, struct pgr_client *c)
 	const struct pgr_server *s = c->leg.server;
 	bool open = s != NULL && s->status != PGR_TXN_IDLE && s->replies.count == 0;
 
+	if (killed(w, c))
+		return;
 	if (c->query_start != 0 && s != NULL && passed(w->now, c->query_start, &pool->set.query_timeout))
 		expire(w, c, "57014", "query_timeout");
 	else if (s != NULL && passed(w->now, c->xact_start, &pool->set.transaction_timeout))
@@ -492,6 +510,9 @@ check(struct pgr_worker *w, struct pgr_client *c)
 	case PGR_SESSION_READY:
 		check_ready(w, c);
 		break;
+	case PGR_SESSION_CONSOLE:
+		pgr_console_poll(w, c);
+		break;
 	case PGR_SESSION_CANCEL:
 		pgr_login_poll(w, c);
 		break;
@@ -500,6 +521,8 @@ check(struct pgr_worker *w, struct pgr_client *c)
 			pgr_client_drop(w, c);
 		break;
 	case PGR_SESSION_GREET:
+		(void)killed(w, c);
+		break;
 	case PGR_SESSION_DEAD:
 		break;
 	}
@@ -525,9 +548,26 @@ pgr_client_tick(struct pgr_worker *w)
 	}
 }
 
+/* Nobody is left but who watches from the console. */
+static bool
+only_consoles(struct pgr_worker *w)
+{
+	uint64_t others = 0;
+
+	for (uint32_t k = 0; k < w->shm->seg->workers; k++) {
+		struct pgr_proc *proc = pgr_shm_proc(w->shm, k);
+		uint32_t consoles = atomic_load(&proc->consoles);
+
+		if (pgr_proc_is(proc, PGR_LIFE_ALIVE))
+			others += atomic_load(&proc->clients) - PGR_MIN(consoles, atomic_load(&proc->clients));
+	}
+	return others == 0;
+}
+
 void
 pgr_client_dismiss(struct pgr_worker *w, bool fast)
 {
+	bool consoles = fast || only_consoles(w);
 	struct pgr_list *next;
 	struct pgr_err err;
 
@@ -538,7 +578,7 @@ pgr_client_dismiss(struct pgr_worker *w, bool fast)
 			c->leg.server == NULL && !pgr_leg_waits(&c->leg) && c->in_len == 0);
 
 		next = at->next;
-		if (fast || between)
+		if (c->state == PGR_SESSION_CONSOLE ? consoles : fast || between)
 			pgr_client_fatal(w, c, &err);
 	}
 }

@@ -198,7 +198,7 @@ serve_oldest(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 {
 	struct pgr_leg *leg = oldest_waiter(pool);
 
-	if (leg == NULL) { /* unread bytes would be forgotten: then it is not used again */
+	if (leg == NULL || pgr_pool_paused(&pool->view)) { /* unread bytes would be forgotten: then it is not used again */
 		pgr_pool_return(&pool->view, slot, pool->view.dirty);
 		return true;
 	}
@@ -317,7 +317,8 @@ recent_failure(const struct pgr_pool *pool, struct pgr_err *err)
 static bool
 hopeless(struct pgr_worker *w, struct pgr_wpool *pool, struct pgr_err *err)
 {
-	if (atomic_load(&pool->view.pool->retry_at) <= w->now || pool_alive(w, pool))
+	if (atomic_load(&pool->view.pool->retry_at) <= w->now || pgr_pool_paused(&pool->view) ||
+		pool_alive(w, pool))
 		return false;
 	recent_failure(pool->view.pool, err);
 	return true;
@@ -633,7 +634,10 @@ time_out_waiters(struct pgr_worker *w, struct pgr_wpool *pool)
 	while (limit != 0 && (leg = oldest_waiter(pool)) != NULL && w->now - leg->wait_since >= limit) {
 		pgr_err_set(&err, "57014", "no server connection became free within queue_timeout (%llu ms)",
 			(unsigned long long)(limit / PGR_USEC_PER_MSEC));
-		if (barred(w, pool->view.pool))
+		if (pgr_pool_paused(&pool->view))
+			pgr_err_hint(&err, "Database \"%s\" is paused; RESUME in the admin console ends that.",
+				pool->view.pool->database);
+		else if (barred(w, pool->view.pool))
 			pgr_err_hint(&err, "All max_db_connections server connections of database \"%s\" are in "
 				"use.", pool->view.pool->database);
 		else

@@ -22,6 +22,7 @@
 #include "worker/back.h"
 #include "worker/cancel.h"
 #include "worker/client.h"
+#include "worker/console.h"
 #include "worker/front.h"
 #include "worker/lease.h"
 #include "worker/server.h"
@@ -152,8 +153,8 @@ keep_greeting(struct pgr_worker *w, struct pgr_client *c, pgr_slot_id from)
 		.told = told};
 }
 
-static void
-write_key(struct pgr_worker *w, struct pgr_client *c, struct pgr_vec *vec)
+void
+pgr_login_put_key(struct pgr_worker *w, struct pgr_client *c, struct pgr_vec *vec)
 {
 	struct pgr_client_rec *rec = pgr_client_rec(w, c);
 	uint32_t server_pid = 0;
@@ -208,7 +209,7 @@ greet(struct pgr_worker *w, struct pgr_client *c)
 	c->defaults = (g->strings ? PGR_STATE_STRINGS : 0) ^ (g->opaque ? PGR_STATE_OPAQUE : 0);
 	pgr_client_tell_name(w, c);
 	pgr_vec_add(vec, g->told, g->told_len);
-	write_key(w, c, vec);
+	pgr_login_put_key(w, c, vec);
 	pgr_wire_ready(pgr_vec_room(vec, PGR_WIRE_HEADER + 1), PGR_TXN_IDLE);
 	(void)pgr_stream_send(&c->io, vec);
 	c->state = PGR_SESSION_READY;
@@ -531,6 +532,7 @@ keep_mode(struct pgr_client *c)
 
 	c->mode = (uint8_t)atomic_load(&pool->set.pool_mode);
 	c->tracks = c->mode != PGR_MODE_SESSION && atomic_load(&pool->set.prepared_statements) != 0;
+	c->kills = atomic_load(&pool->kills);
 }
 
 static void
@@ -561,6 +563,7 @@ ask_for_pool(struct pgr_worker *w, struct pgr_client *c)
 
 		if (atomic_load(&ask->state) == PGR_ASK_POSTED || w->asking[i] != NULL)
 			continue;
+		ask->kind = PGR_ASK_POOL;
 		memcpy(ask->database, c->login->database, PGR_NAME_MAX);
 		memcpy(ask->user, c->login->pool_user, PGR_NAME_MAX);
 		atomic_store(&ask->state, PGR_ASK_POSTED);
@@ -602,7 +605,9 @@ void
 pgr_login_on_poke(struct pgr_worker *w)
 {
 	for (int i = 0; i < PGR_ASKS; i++)
-		if (w->asking[i] != NULL)
+		if (w->asking[i] != NULL && w->asking[i]->state == PGR_SESSION_CONSOLE)
+			pgr_console_poll(w, w->asking[i]);
+		else if (w->asking[i] != NULL)
 			poll_pool(w, w->asking[i]);
 }
 
@@ -617,10 +622,18 @@ pgr_login_poll(struct pgr_worker *w, struct pgr_client *c)
 		pgr_client_finish(w, c);
 }
 
-static bool
-is_console(const char *database)
+/* No configured database has its name; a pattern that matches it means others. */
+static void
+enter_console(struct pgr_worker *w, struct pgr_client *c)
 {
-	return strcmp(database, "pgroute") == 0 || strcmp(database, "pgbouncer") == 0;
+	struct pgr_err err;
+
+	if (pgr_console_begin(w, c, c->login->user, &err) != PGR_OK) {
+		refuse(w, c, &err);
+		return;
+	}
+	pgr_login_free(w, c);
+	pgr_console_event(w, c);
 }
 
 /*
@@ -636,11 +649,12 @@ authenticated(struct pgr_worker *w, struct pgr_client *c)
 	struct pgr_err err;
 	uint32_t at;
 
+	if (pgr_console_named(login->database)) {
+		enter_console(w, c);
+		return;
+	}
 	if (db == NULL) {
-		if (is_console(login->database))
-			pgr_err_set(&err, "0A000", "the admin console is not supported yet");
-		else
-			pgr_err_set(&err, "3D000", "database \"%s\" does not exist", login->database);
+		pgr_err_set(&err, "3D000", "database \"%s\" does not exist", login->database);
 		refuse(w, c, &err);
 		return;
 	}

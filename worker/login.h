@@ -20,6 +20,9 @@ void pgr_login_resume(struct pgr_worker *w, struct pgr_client *c);
 /* Its server answered what was sent for the greeting, or refused the client's settings. */
 void pgr_login_server_said(struct pgr_worker *w, struct pgr_client *c);
 
+/* Makes the client's cancel key and tells it. */
+void pgr_login_put_key(struct pgr_worker *w, struct pgr_client *c, struct pgr_vec *vec);
+
 void pgr_login_free(struct pgr_worker *w, struct pgr_client *c);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "worker/back.h"
+#include "worker/console.h"
 #include "worker/dial.h"
 #include "worker/home.h"
 #include "worker/lease.h"
@@ -169,6 +170,10 @@ pgr_server_on_vault(struct pgr_worker *w)
 
 		if (note.kind == PGR_NOTE_LOG) {
 			pgr_log_take(fd);
+			continue;
+		}
+		if (note.kind == PGR_NOTE_RESULT) {
+			pgr_console_on_result(w);
 			continue;
 		}
 		if (s == NULL || s->io.fd >= 0 || s->conn != note.conn ||

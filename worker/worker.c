@@ -15,6 +15,7 @@
 #include "worker/back.h"
 #include "worker/cancel.h"
 #include "worker/client.h"
+#include "worker/console.h"
 #include "worker/dial.h"
 #include "worker/front.h"
 #include "worker/home.h"
@@ -225,6 +226,7 @@ tick(struct pgr_worker *w)
 	pgr_dial_tick(w);
 	pgr_client_tick(w);
 	pgr_cancel_tick(w);
+	pgr_console_order_tick(w);
 	set_accepting(w, should_accept(w));
 	accept_untold(w);
 	if (atomic_load(&w->shm->seg->stopping) >= PGR_STOP_GRACEFUL)
@@ -233,6 +235,8 @@ tick(struct pgr_worker *w)
 	if (w->now >= next_second) {
 		next_second = w->now + PGR_USEC_PER_SEC;
 		pgr_server_sweep(w);
+		if (w->config->admin_users.n + w->config->admin_stats_users.n > 0)
+			pgr_average_tick(&w->average, w->shm->stats, w->now);
 		pgr_home_part(w, false);
 		pgr_log_flush();
 	}
@@ -321,6 +325,7 @@ worker_new(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t co
 	pgr_list_init(&w->runnable);
 	pgr_list_init(&w->yielded);
 	pgr_list_init(&w->cancels);
+	pgr_list_init(&w->lifts);
 	pgr_list_init(&w->dead_cancels);
 	PGR_ASSERT(pgr_loop_open(&w->loop, &err) == PGR_OK);
 	watch(w, &w->poke, PGR_WATCH_POKE, shm->eventfd[self]);
@@ -340,6 +345,7 @@ clear_legacy(struct pgr_worker *w)
 	uint32_t first = w->self * w->shm->seg->clients_per_worker;
 
 	atomic_store(&proc->clients, 0);
+	atomic_store(&proc->consoles, 0);
 	atomic_store(&proc->cancels, 0);
 	atomic_store(&proc->farewells, 0);
 	atomic_store(&proc->drained, 0);

@@ -17,6 +17,7 @@
 #include "net/sock.h"
 #include "net/stream.h"
 #include "proto/wire.h"
+#include "shm/average.h"
 #include "shm/segment.h"
 #include "shm/stats.h"
 #include "worker/reply.h"
@@ -38,6 +39,7 @@ struct pgr_settings;
 struct pgr_statement;
 struct pgr_statements;
 struct pgr_names;
+struct pgr_console;
 struct pgr_login;
 struct pgr_dial;
 struct pgr_client;
@@ -97,6 +99,7 @@ struct pgr_leg {
 	X(POOL, "login")        /* waits for the monitor to make its pool */                       \
 	X(GREET, "login")       /* waits for a server connection to be greeted with */             \
 	X(READY, "ready")                                                                          \
+	X(CONSOLE, "console")   /* in the admin console */                                         \
 	X(CANCEL, "cancel")     /* a cancel request, kept until it was delivered */                \
 	X(CLOSING, "closing")   /* its last words are being sent */                                \
 	X(DEAD, "dead")         /* freed at the end of the turn */
@@ -156,6 +159,8 @@ struct pgr_client {
 	struct pgr_portal *portals;    /* named ones whose statement has a reading */
 	bool portals_doubtful;         /* a Bind has failed since the transaction began */
 	struct pgr_login *login; /* only until READY */
+	struct pgr_console *console; /* only in CONSOLE */
+	uint32_t kills;          /* of its pool when it joined */
 	pgr_usec since;          /* last change between idle and busy */
 	pgr_usec query_start;    /* 0: none */
 	pgr_usec xact_start;     /* 0: none */
@@ -287,6 +292,10 @@ struct pgr_worker {
 	struct pgr_wpool **pool;     /* by pool id */
 	struct pgr_server **server;  /* by slot id */
 	uint32_t servers_top;        /* highest slot in server[] + 1 */
+	struct pgr_client *commanding; /* whose console command the master has; NULL: nobody's, or it has left */
+	bool command_sent;             /* and has not answered yet */
+	struct pgr_list lifts;         /* console_order.c */
+	struct pgr_average average;    /* for SHOW STATS */
 	struct pgr_client *asking[PGR_ASKS]; /* who waits for the answer to each request to the monitor */
 	uint32_t dials_waiting; /* for a login token, an address, or room in the vault's queue */
 	uint32_t *free_recs;

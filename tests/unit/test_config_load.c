@@ -470,7 +470,7 @@ START_TEST(test_config_load_admins_are_users_with_a_role)
 	ck_assert_int_eq(pgr_config_console_role(pair.config, "eye"), PGR_CONSOLE_LOOKS);
 	ck_assert_int_eq(pgr_config_console_role(pair.config, "other"), PGR_CONSOLE_STRANGER);
 	pgr_config_free(&pair);
-	assert_error("admin: {users: [a]}\n", "t.yaml:1:16: admin.users: user \"a\" is not defined under users");
+	assert_error("admin: {users: [a]}\n", "t.yaml:1:9: admin.users: user \"a\" is not defined under users");
 }
 END_TEST
 
