@@ -327,6 +327,13 @@ reset_apart(struct pgr_out *out, const char *have, size_t len, bool unknown)
 		}
 }
 
+/* DateStyle in part, as a client may give it at login: what it leaves unsaid is the server's own. */
+static bool
+is_partial(const char *name, const char *value)
+{
+	return strcmp(name, "datestyle") == 0 && strchr(value, ',') == NULL;
+}
+
 bool
 pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	const struct pgr_settings *s, struct pgr_out *out)
@@ -347,8 +354,11 @@ pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	while (pgr_settings_next(s->text, s->len, &pos, &name, &value) && sets < DIFFERENCE_MOST) {
 		const char *old = pgr_settings_get(cold->settings, have, name);
 
-		if (!stands_apart(name) && (old == NULL || strcmp(old, value) != 0))
-			set[sets++] = (struct pgr_param){name, value};
+		if (stands_apart(name) || (old != NULL && strcmp(old, value) == 0))
+			continue;
+		if (old != NULL && is_partial(name, value))
+			pgr_out_text(out, "RESET DateStyle;");
+		set[sets++] = (struct pgr_param){name, value};
 	}
 	pos = 0;
 	while (pgr_settings_next(cold->settings, have, &pos, &name, &value) && resets < DIFFERENCE_MOST)

@@ -27,6 +27,17 @@ def test_startup_parameters_are_told_as_the_server_spells_them(pg, pgroute, mode
     assert told[1:] == [told[0]] * 3
 
 
+@pytest.mark.parametrize("given", ("ISO", "dmy"))
+def test_a_date_style_in_part_is_not_completed_by_another_clients(pg, pgroute, given):
+    one = pgroute(pg, workers=1, defaults={"pool_size": 1})
+    told = []
+    for port, asked in ((pg.port, given), (one.port, "SQL, YMD"), (one.port, given)):
+        with wire.Client(port).login(DateStyle=asked) as db:
+            told.append((db.parameters["DateStyle"], db.query("SHOW DateStyle").value()))
+            db.terminate()
+    assert told[2] == told[0]
+
+
 def test_a_session_meets_nothing_of_the_one_before_where_no_connection_is_kept(pg, pgroute):
     """DISCARD ALL leaves a loaded library and the name space of temporary tables, and a kept connection holds its database: with a
     server_lifetime that is over at once each client of a session pool has a server process of its own, gone when it is gone."""
