@@ -246,11 +246,12 @@ greet_from_server(struct pgr_worker *w, struct pgr_client *c)
 }
 
 /*
- * The client's settings, but those that the server reports as the server shows them now: that is how it
- * spells what the client gave where it reports nothing. NULL: what it shows is not known.
+ * The client's settings, but those that the server reports as the server shows them now: that is how
+ * it spells what the client gave where it reports nothing. NULL: what it shows is not known.
  */
 static struct pgr_settings *
-spelled_by_silence(const struct pgr_slot *slot, const struct pgr_slot_cold *cold, struct pgr_settings *own)
+spelled_by_silence(
+	const struct pgr_slot *slot, const struct pgr_slot_cold *cold, struct pgr_settings *own)
 {
 	size_t len = PGR_MIN(cold->reported_len, (uint32_t)PGR_REPORTED_BYTES);
 	struct pgr_settings *made;
@@ -279,9 +280,9 @@ spelled_by_silence(const struct pgr_slot *slot, const struct pgr_slot_cold *cold
 }
 
 /*
- * Sends the client's settings. A server reports what has changed, and nothing where what was set is what
- * it had, spelled otherwise: DateStyle=ISO is ISO, MDY there already. So silence is assumed, until
- * ParameterStatus says otherwise.
+ * Sends the client's settings. A server reports what has changed, and nothing where what was set is
+ * what it had, spelled otherwise: DateStyle=ISO is ISO, MDY there already. So silence is assumed,
+ * until ParameterStatus says otherwise.
  */
 static void
 send_settings(struct pgr_worker *w, struct pgr_client *c)
