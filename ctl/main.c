@@ -36,7 +36,7 @@ static const struct verb verbs[] = {
 	{"status", pgr_verbs_status, OPT_JSON, NULL, true, "tell whether and how it runs"},
 	{"check", pgr_verbs_check, OPT_JSON, "[FILE]", false,
 		"look for errors in a configuration file"},
-	{"show", pgr_verbs_show, OPT_JSON, "pools|servers|clients|stats|config|databases", true,
+	{"show", pgr_verbs_show, OPT_JSON, "pools|servers|clients|stats|config|databases|users|pins|...", true,
 		"show what is in force and under way"},
 	{"stats", pgr_dump_run, OPT_JSON | OPT_FORMAT | OPT_WATCH, NULL, true,
 		"read the statistics, even while all workers hang"},

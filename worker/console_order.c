@@ -284,6 +284,10 @@ pgr_console_order(struct pgr_worker *w, struct pgr_client *c, struct pgr_err *er
 	if (pgr_console_named(console->verb.database))
 		return pgr_err_set(err, "0A000", "%s is not for the console itself",
 			pgr_verb_tag(console->verb.kind));
+	if (strchr(console->verb.database, '*') != NULL) {
+		pgr_err_set(err, "0A000", "\"%s\" is a pattern", console->verb.database);
+		return pgr_err_hint(err, "Name the databases as clients do.");
+	}
 	console->wait = PGR_CONSOLE_POST;
 	try_post(w, c);
 	return PGR_AGAIN;

@@ -2,13 +2,12 @@
 (B54 B56 O8 O9)"""
 import subprocess
 import threading
-import time
 
 import psycopg
 import psycopg2
 import pytest
 
-from harness import proc, wire
+from harness import proc, scale, wire
 from harness.postgres import password_of
 from harness.wire import bind, describe, execute, parse, query, sync
 
@@ -16,7 +15,6 @@ ADMIN = {"admin": {"users": ["app"], "stats_users": ["app2"]}}
 INT4, INT8, TEXT, NUMERIC = 23, 20, 25, 1700
 SOCKET = ("type user database replication state addr port/i local_addr local_port/i connect_time request_time wait/i wait_us/i "
           "close_needed/i ptr link remote_pid/i tls application_name prepared_statements/i id/q")
-COUNTS = "server_assignment_count xact_count query_count {}received {}sent {}xact_time {}query_time {}wait_time"
 FIGURES = "server_assignment_count xact_count query_count {} {} xact_time query_time wait_time client_parse_count server_parse_count bind_count"
 TOTALS = " ".join(f"total_{name}/n" for name in FIGURES.format("received", "sent").split())
 AVERAGES = " ".join(f"avg_{name}/n" for name in FIGURES.format("recv", "sent").split())
@@ -216,7 +214,7 @@ def test_b56_texts_that_are_fine(standing, text, types):
     ("SHOW", "42601"), ("SHOW ", "42601"), ("SHOW '", "42601"), ('PAUSE "', "42601"), ("/* open", "42601"), ("SHOW POOLS POOLS", "42601"),
     ("SHOW POOLS; SHOW POOLS", "42601"), ("PAUSE a b", "42601"), ("\x01\x7f", "42601"), ("SELECT 1", "42601"), ("SHOW nothing", "42704"),
     ("KILL", "42601"), ("KILL nowhere", "3D000"), ("PAUSE nowhere", "3D000"), ("RESUME nowhere", "3D000"), ("RECONNECT nowhere", "3D000"),
-    ("PAUSE pgroute", "0A000"), ("KILL pgbouncer", "0A000"), ("RESUME", "55000"), ("RESUME app", "55000"), ("x" * 100_000, "42601"),
+    ("PAUSE pgroute", "0A000"), ('PAUSE "app*"', "0A000"), ("KILL pgbouncer", "0A000"), ("RESUME", "55000"), ("RESUME app", "55000"), ("x" * 100_000, "42601"),
     ("PAUSE " + "x" * 100_000, "3D000"), ("SHUTDOWN now", "42601"), ("SUSPEND", "0A000"), ("\u00e4\u00f6", "42601"),
 ])
 def test_b56_texts_that_are_not(standing, text, sqlstate):
@@ -232,6 +230,28 @@ def test_b56_nul_and_more_behind_it(standing):
         db.send(wire.message("Q", b"no end"))
         assert db.ready().sqlstates == ["08P01"]
         assert db.query("SHOW VERSION").tags == ["SHOW"]
+
+
+def test_b56_damaged_messages(standing):
+    """Valid messages with bytes changed, cut or repeated: whatever comes of it, the console goes on for others."""
+    one = standing(**ADMIN)
+    dice = scale.dice("console")
+    good = [query("SHOW LISTS"), parse("a", "SHOW VERSION"), bind("p", "a", results=(1,)), describe("P", "p"), describe("S", "a"),
+            execute("p", 3), wire.close("S", "a"), wire.flush(), sync(), query("PAUSE nowhere"), parse("", ""), wire.copy_done(),
+            wire.function_call(1, [b"x"])]
+    with console(one) as watcher:
+        for _ in range(scale.amount(150, 3000)):
+            data = bytearray(b"".join(dice.choice(good) for _ in range(dice.randint(1, 8))))
+            for _ in range(dice.randint(0, 3)):
+                at = dice.randrange(len(data))
+                dice.choice((lambda: data.__setitem__(at, dice.randrange(256)), lambda: data.__delitem__(at),
+                             lambda: data.insert(at, dice.choice(b"\0\1PBDESXQ\xff"))))()
+                if not data:
+                    data = bytearray(b"S")
+            with console(one) as db:
+                db.send(bytes(data), sync())
+                db.waiting(0.002)
+            assert watcher.query("SHOW VERSION").tags == ["SHOW"]
 
 
 def test_drivers_may_set_and_begin(standing):
@@ -491,4 +511,3 @@ def test_b56_every_verb_in_a_loop_under_load(pg, pgroute, threads):
     before = len(done)
     proc.wait_for(lambda: len(done) > before + 20 and killed, "everybody to go on")
     over.set()
-    time.sleep(0)

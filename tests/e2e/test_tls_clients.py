@@ -70,6 +70,16 @@ def test_client_verifies_the_certificate(front, authority, sslmode, host, good):
             one.connect(**given)
 
 
+def test_console_over_tls(front):
+    """Answers that are longer than any record."""
+    one = front("require", admin={"users": ["app"]})
+    with one.connect(database="pgroute", sslmode="require") as db:
+        once = db.execute("SHOW CONFIG").fetchall()
+        for _ in range(50):
+            assert db.execute("SHOW CONFIG").fetchall() == once
+        assert [row[17] for row in db.execute("SHOW CLIENTS").fetchall()][0].startswith("TLSv1.3")
+
+
 def test_direct_tls_needs_no_request(front):
     one = front("require")
     assert logged_in(one, sslmode="require", sslnegotiation="direct", **SIMPLE).startswith("TLSv1.3")

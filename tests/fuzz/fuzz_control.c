@@ -21,7 +21,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(request.verb == (enum pgr_request_verb)99);
 	} else {
 		FUZZ_CHECK(
-			request.verb <= PGR_REQUEST_METRICS && request.what <= PGR_VIEW_DATABASES);
+			request.verb <= PGR_REQUEST_METRICS && request.what < PGR_VIEW_COUNT);
 		FUZZ_CHECK(!request.fast || request.verb == PGR_REQUEST_STOP);
 	}
 	free(line);

@@ -620,7 +620,28 @@ START_TEST(test_pool_outlived_rests_a_minute_between_changes)
 }
 END_TEST
 
-UNIT_MAIN("pool", test_pool_lease_takes_an_idle_one_for_a_new_generation,
+START_TEST(test_pool_paused_gives_nothing_and_keeps_what_was_leased)
+{
+	pgr_slot_id leased;
+
+	begin_idle(2);
+	ck_assert(pgr_pool_lease(&view[0], 0, &leased));
+	atomic_store(&pool->paused, 1);
+	ck_assert(!pgr_pool_lease(&view[0], 0, &slot)); /* it had it, looked, and gave it back */
+	assert_word(1, PGR_SLOT_IDLE, PGR_OWNER_NONE, PGR_PIN_NONE, 11);
+	waits(0, 1, 1);
+	ck_assert_int_eq(match(0), PGR_CATCH_NONE);
+	waits(1, 1, 2);
+	ck_assert_int_eq(match(0), PGR_CATCH_NONE); /* nor is anything given to others */
+	ck_assert(!pgr_pool_transfer(&view[0], leased));
+	ck_assert_int_eq(pgr_pool_return(&view[0], leased, false), PGR_RETURN_IDLE);
+	ck_assert(pgr_pool_match_needed(&view[0]));
+	atomic_store(&pool->paused, 0);
+	ck_assert_int_eq(match(0), PGR_CATCH_LEASED);
+}
+END_TEST
+
+UNIT_MAIN("pool", test_pool_paused_gives_nothing_and_keeps_what_was_leased, test_pool_lease_takes_an_idle_one_for_a_new_generation,
 	test_pool_lease_tells_that_there_are_unread_bytes,
 	test_pool_lease_prefers_the_place_used_last, test_pool_lease_refuses_what_is_not_leasable,
 	test_pool_lease_lets_waiters_go_first, test_pool_publish_keeps_want_and_mask_together,

@@ -1,4 +1,4 @@
-/* shm/totals.h and stats_average.h: sums over processes, equal pools as one, averages. */
+/* shm/totals.h and shm/average.h: sums over processes, equal pools as one, averages. */
 #include "unit.h"
 
 #include <string.h>
