@@ -1,8 +1,12 @@
 """The admin console: the virtual database pgroute, in PgBouncer's language, through psql, drivers and the bare protocol.
 (B54 B56 O8 O9)"""
+import asyncio
+import pathlib
 import subprocess
+import sys
 import threading
 
+import asyncpg
 import psycopg
 import psycopg2
 import pytest
@@ -146,6 +150,50 @@ def test_o9_psycopg2(standing):
         assert {row[0] for row in cursor.fetchall()} == {"app", "app2"}
     db.commit()
     db.close()
+
+
+def test_o9_asyncpg(standing):
+    """Binary results, numeric among them."""
+    one = standing(**ADMIN)
+
+    async def ask():
+        dsn = one.dsn(database="pgroute")
+        db = await asyncpg.connect(**{key: dsn[key] for key in ("host", "port", "user", "password")}, database="pgroute")
+        try:
+            return await db.fetch("SHOW LISTS"), await db.fetch("SHOW TOTALS"), await db.fetchval("SHOW VERSION")
+        finally:
+            await db.close()
+
+    lists, totals, version = asyncio.run(ask())
+    assert dict(lists)["databases"] == 2 and version.startswith("pgroute ")
+    assert all(value == int(value) >= 0 for _, value in totals)
+
+
+NODE = "{host: '127.0.0.1', port: +process.argv[1], user: 'app', password: process.argv[2], database: 'pgroute', fetch_types: false}"
+PROGRAMS = {
+    "node-postgres": """const {Client} = require('pg'); (async () => { const c = new Client(%s); await c.connect();
+        console.log((await c.query({name: 'x', text: 'SHOW LISTS'})).rows[0].items); await c.end() })()""" % NODE,
+    "postgres.js": """const sql = require('postgres')(%s); (async () => {
+        console.log((await sql`SHOW LISTS`)[0].items); await sql.end() })()""" % NODE,
+    "pgjdbc": """import java.sql.*; public class Show { public static void main(String[] a) throws Exception {
+        try (Connection c = DriverManager.getConnection("jdbc:postgresql://127.0.0.1:" + a[0] + "/pgroute", "app", a[1]);
+                PreparedStatement s = c.prepareStatement("SHOW LISTS")) {
+            int items = 0;
+            for (int i = 0; i < 7; i++) { ResultSet r = s.executeQuery(); r.next(); items = r.getInt(2); }
+            System.out.println(items); } } }""",
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_o9_drivers_of_other_languages(standing, tmp_path, name):
+    one, fetched = standing(**ADMIN), pathlib.Path(sys.prefix).parent / "drivers" / name
+    if name == "pgjdbc":
+        (tmp_path / "Show.java").write_text(PROGRAMS[name])
+        program = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{fetched}/*", str(tmp_path / "Show.java")]
+    else:
+        program = ["env", f"NODE_PATH={fetched / 'node_modules'}", "node", "-e", PROGRAMS[name]]
+    done = subprocess.run([*program, str(one.port), password_of("app")], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.strip() == "2", done.stderr
 
 
 def test_o9_extended_protocol_step_by_step(standing):
