@@ -400,6 +400,35 @@ def test_pause_waits_for_transactions_and_resume_goes_on(pg, pgroute, threads):
         assert (other.ready().value(), busy.ready().value()) == ("1", "4")
 
 
+def test_when_pause_answers_no_server_has_a_connection(own_pg, pgroute, threads):
+    """Under load, again and again, as PostgreSQL itself sees it; nobody loses a request."""
+    server = own_pg()
+    one = pgroute(server, workers=3, defaults={"pool_size": 4, "min_pool_size": 2}, **ADMIN)
+    over, done = threading.Event(), []
+
+    def busy(number):
+        with wire.Client(one.port).login() as client:
+            while not over.is_set():
+                client.query("BEGIN")
+                assert client.query(f"SELECT '{number}'").value() == str(number)
+                assert client.query("COMMIT").status == "I"
+                done.append(number)
+
+    for number in range(12):
+        threads.start(busy, number)
+    try:
+        with console(one) as db:
+            for _ in range(10):
+                before = len(done)
+                proc.wait_for(lambda: len(done) > before + 50, "the load to run")
+                assert db.query("PAUSE app").tags == ["PAUSE"]
+                for _ in range(5):
+                    assert server.activity(user="app", database="app") == []
+                assert db.query("RESUME app").tags == ["RESUME"]
+    finally:
+        over.set()
+
+
 def test_pause_of_all_holds_for_pools_that_are_made_later(pg, pgroute, threads):
     one = pgroute(pg, **ADMIN)
     logged_in = []
