@@ -42,6 +42,22 @@ def test_what_only_a_startup_packet_may_say(pg, pgroute):
             client.terminate()
 
 
+@pytest.mark.parametrize("before", ["SET ROLE none", "SET ROLE pg_monitor", "SET SESSION AUTHORIZATION app", "SET SESSION AUTHORIZATION DEFAULT"])
+def test_the_role_of_the_startup_packet_is_there_again_for_the_next(own_pg, pgroute, before):
+    pg = own_pg()
+    one = pgroute(pg, defaults={**SESSION, "pool_size": 1})
+    with pg.superuser() as db:
+        db.execute("CREATE ROLE actor; GRANT actor, pg_monitor TO app")
+    look = "SELECT current_user, session_user, pg_backend_pid()"
+    with wire.Client(one.port).login(options="-c role=actor") as client:
+        assert client.query(look).rows == [("actor", "app", str(client.pid))]
+        assert not client.query(before).errors
+        client.terminate()
+    with wire.Client(one.port).login(options="-c role=actor") as after:
+        assert after.query(look).rows == [("actor", "app", str(client.pid))]
+        after.terminate()
+
+
 def test_a_client_that_leaves_while_its_connection_is_dialed(fake, pgroute):
     """Another one comes for the place, with other parameters: it gets a connection of its own, and there is never one more."""
     gate, seen = threading.Event(), []
