@@ -24,7 +24,10 @@ struct pgr_auth {
 	struct pgr_scram_server scram;
 };
 
-/* auth is zeroed, but for what the connection tells. Chooses the method and writes the first request. OK: trusted; AGAIN: wait for an answer. */
+/*
+ * auth is zeroed, but for what the connection tells. Chooses the method and writes the first request. OK:
+ * trusted; AGAIN: wait for an answer.
+ */
 PGR_MUST enum pgr_rc pgr_auth_begin(struct pgr_worker *w, struct pgr_auth *auth, const char *user,
 	struct pgr_out *out, struct pgr_err *err);
 

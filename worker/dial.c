@@ -176,8 +176,9 @@ fail(struct pgr_worker *w, struct pgr_server *s, const struct pgr_err *cause)
 		snprintf(both.message, sizeof(both.message), "%.150s (before that, %s TLS: %.120s)",
 			cause->message, s->dial->secured ? "without" : "with", s->dial->first.message);
 
-	pgr_log(own ? PGR_LOG_INFO : PGR_LOG_WARN, "server.login_failed", "server %.255s:%u, database \"%s\", user \"%s\": %s",
-		host->name, host->port, pool->dbname, pool->server_user, err->message);
+	pgr_log(own ? PGR_LOG_INFO : PGR_LOG_WARN, "server.login_failed",
+		"server %.255s:%u, database \"%s\", user \"%s\": %s", host->name, host->port, pool->dbname,
+		pool->server_user, err->message);
 	dial_end(w, s);
 	pgr_lease_dial_failed(w, s, err, own);
 }

@@ -198,7 +198,8 @@ serve_oldest(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 {
 	struct pgr_leg *leg = oldest_waiter(pool);
 
-	if (leg == NULL || pgr_pool_paused(&pool->view)) { /* unread bytes would be forgotten: then it is not used again */
+	if (leg == NULL || pgr_pool_paused(&pool->view)) {
+		/* unread bytes would be forgotten: then it is not used again */
 		pgr_pool_return(&pool->view, slot, pool->view.dirty);
 		return true;
 	}

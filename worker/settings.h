@@ -73,7 +73,8 @@ bool pgr_settings_next(
  * Appends the SQL that brings a server connection with the settings of cold to s, see
  * pgr_params_apply. False: does not fit.
  */
-bool pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold, const struct pgr_settings *s, struct pgr_out *out);
+bool pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
+	const struct pgr_settings *s, struct pgr_out *out);
 
 /* The server connection has these settings now. */
 void pgr_settings_applied(

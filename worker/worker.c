@@ -317,8 +317,8 @@ worker_new(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t co
 	w->free_recs = malloc(shm->seg->clients_per_worker * sizeof(*w->free_recs));
 	w->statements = pgr_statements_new(&shm->seg->hash_key, self);
 	w->readings = pgr_readings_new(&shm->seg->hash_key);
-	PGR_ASSERT(w->buffer != NULL && w->spare != NULL && w->pool != NULL && w->server != NULL && w->free_recs != NULL &&
-		w->statements != NULL && w->readings != NULL);
+	PGR_ASSERT(w->buffer != NULL && w->spare != NULL && w->pool != NULL && w->server != NULL &&
+		w->free_recs != NULL && w->statements != NULL && w->readings != NULL);
 	pgr_settings_init(&shm->seg->hash_key);
 	pgr_list_init(&w->clients);
 	pgr_list_init(&w->dead);
