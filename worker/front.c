@@ -387,14 +387,18 @@ ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
 		send_unnamed(w, c);
 }
 
-/* Is a request of the pipeline unanswered that came before the batch at hand? */
+/* Is a request of the client's pipeline unanswered that came before the batch at hand? */
 static bool
 earlier_is_owed(struct pgr_server *s)
 {
-	const struct pgr_reply *head = pgr_replies_head(&s->replies);
+	uint32_t first = pgr_server_is_being_set_up(s) ? 1 : 0; /* settings of ours are nothing of its own */
+	const struct pgr_reply *r;
 
-	return head != NULL && (!s->batch || head->batch != s->replies.batch ||
-		head->kind == PGR_REPLY_QUERY || head->kind == PGR_REPLY_FUNCTION);
+	if (s->replies.count <= first)
+		return false;
+	r = pgr_replies_at(&s->replies, first);
+	return !s->batch || r->batch != s->replies.batch || r->kind == PGR_REPLY_QUERY ||
+		r->kind == PGR_REPLY_FUNCTION;
 }
 
 bool

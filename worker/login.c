@@ -260,8 +260,8 @@ spelled_by_silence(
 	struct pgr_err err;
 	size_t pos = 0;
 
-	if (pgr_settings_are_unknown(slot))
-		return NULL;
+	if (pgr_settings_are_unknown(slot) || atomic_load(&slot->startup) != 0)
+		return NULL; /* in the latter case they are none of ours */
 	made = pgr_settings_ref(own);
 	while (pgr_settings_next(cold->reported, len, &pos, &reported, &value)) {
 		char name[64];

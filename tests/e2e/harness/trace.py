@@ -10,7 +10,7 @@ from . import proc, wire
 
 SETUP = (
     "CREATE TABLE IF NOT EXISTS trace_t (id int PRIMARY KEY, v text)",
-    "TRUNCATE trace_t",
+    "TRUNCATE trace_t CASCADE",
     "INSERT INTO trace_t SELECT n, 'v' || n FROM generate_series(1, 50) n",
 )
 
