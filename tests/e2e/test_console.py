@@ -534,7 +534,7 @@ def test_shutdown(pg, pgroute, how):
         assert db.query(how).tags == ["SHUTDOWN"]
         if how != "SHUTDOWN":
             assert client.query("SELECT 1").value() == "1"
-            assert dict(db.query("SHOW STATE").rows)["stopping"] == "yes"
+            proc.wait_for(lambda: dict(db.query("SHOW STATE").rows)["stopping"] == "yes", "the master to begin")
             client.query("COMMIT")
         assert [wire.error_fields(m.body)["C"] for m in client.expect_closed() if m.type == "E"] == ["57P01"]
         assert [wire.error_fields(m.body)["C"] for m in db.expect_closed() if m.type == "E"] == ["57P01"]
