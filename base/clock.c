@@ -26,3 +26,14 @@ pgr_clock_wall(void)
 {
 	return clock_read(CLOCK_REALTIME);
 }
+
+void
+pgr_clock_text(pgr_usec wall, char *ret, size_t cap)
+{
+	time_t sec = (time_t)(wall / PGR_USEC_PER_SEC);
+	struct tm tm;
+
+	ret[0] = '\0';
+	if (wall != 0 && gmtime_r(&sec, &tm) != NULL && strftime(ret, cap, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		ret[0] = '\0'; /* what strftime(3) leaves of a text that does not fit is undefined */
+}

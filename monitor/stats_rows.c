@@ -5,7 +5,6 @@
 #include "monitor/stats_rows.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
@@ -109,12 +108,9 @@ pgr_stats_rows_number(json_t *row, const char *key, uint64_t value)
 void
 pgr_stats_rows_time(json_t *row, const char *key, uint64_t wall_usec)
 {
-	time_t sec = (time_t)(wall_usec / PGR_USEC_PER_SEC);
-	char text[40] = "";
-	struct tm tm;
+	char text[40];
 
-	if (wall_usec != 0 && gmtime_r(&sec, &tm) != NULL)
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	pgr_clock_text(wall_usec, text, sizeof(text));
 	pgr_stats_rows_text(row, key, text);
 }
 

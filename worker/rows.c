@@ -5,7 +5,6 @@
 #include "worker/rows.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/panic.h"
@@ -64,11 +63,8 @@ pgr_row_numeric(struct pgr_row *row, const char *column, uint64_t value)
 void
 pgr_row_time(struct pgr_row *row, const char *column, uint64_t wall_usec)
 {
-	time_t sec = (time_t)(wall_usec / PGR_USEC_PER_SEC);
-	char text[40] = "";
-	struct tm tm;
+	char text[40];
 
-	if (wall_usec != 0 && gmtime_r(&sec, &tm) != NULL)
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	pgr_clock_text(wall_usec, text, sizeof(text));
 	pgr_row_text(row, column, text);
 }

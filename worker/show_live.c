@@ -512,36 +512,35 @@ pgr_show_live_each_client(struct pgr_shm *shm, pgr_show_on_client *on_client, vo
 		on_client(arg, rec);
 }
 
-void
-pgr_show_live_clients(const struct pgr_show_source *source, struct pgr_rows *rows)
+typedef void fill_client(
+	struct pgr_row *row, struct pgr_shm *shm, const struct pgr_client_rec *rec, unsigned worker);
+
+static void
+client_rows(const struct pgr_show_source *source, struct pgr_rows *rows, fill_client *fill, bool pinned)
 {
 	static const struct pgr_client_rec nobody = {.pool = UINT32_MAX};
 	const struct pgr_client_rec *rec;
 	unsigned worker = 0;
 	uint32_t i = 0;
 
-	client_row(pgr_rows_next(rows), source->shm, &nobody, 0);
+	fill(pgr_rows_next(rows), source->shm, &nobody, 0);
 	rows->columns(rows);
 	while ((rec = next_client(source->shm, &worker, &i)) != NULL) {
-		client_row(pgr_rows_next(rows), source->shm, rec, worker);
+		if (pinned && rec->pinned == PGR_PIN_NONE_REASON)
+			continue;
+		fill(pgr_rows_next(rows), source->shm, rec, worker);
 		rows->add(rows);
 	}
 }
 
 void
+pgr_show_live_clients(const struct pgr_show_source *source, struct pgr_rows *rows)
+{
+	client_rows(source, rows, client_row, false);
+}
+
+void
 pgr_show_live_pins(const struct pgr_show_source *source, struct pgr_rows *rows)
 {
-	static const struct pgr_client_rec nobody = {.pool = UINT32_MAX};
-	const struct pgr_client_rec *rec;
-	unsigned worker = 0;
-	uint32_t i = 0;
-
-	pin_row(pgr_rows_next(rows), source->shm, &nobody, 0);
-	rows->columns(rows);
-	while ((rec = next_client(source->shm, &worker, &i)) != NULL) {
-		if (rec->pinned == PGR_PIN_NONE_REASON)
-			continue;
-		pin_row(pgr_rows_next(rows), source->shm, rec, worker);
-		rows->add(rows);
-	}
+	client_rows(source, rows, pin_row, true);
 }

@@ -28,6 +28,19 @@ START_TEST(test_clock_now_is_the_monotonic_clock)
 }
 END_TEST
 
+START_TEST(test_clock_text_is_for_people)
+{
+	char text[40];
+
+	pgr_clock_text(UINT64_C(1795702449) * PGR_USEC_PER_SEC + 5, text, sizeof(text));
+	ck_assert_str_eq(text, "2026-11-26 14:14:09 UTC");
+	pgr_clock_text(0, text, sizeof(text));
+	ck_assert_str_eq(text, "");
+	pgr_clock_text(1, text, 8);
+	ck_assert_str_eq(text, "");
+}
+END_TEST
+
 START_TEST(test_clock_wall_counts_from_1970)
 {
 	time_t before = time(NULL);
@@ -47,4 +60,5 @@ START_TEST(test_clock_units_fit_each_other)
 END_TEST
 
 UNIT_MAIN("clock", test_clock_now_is_the_monotonic_clock, test_clock_wall_counts_from_1970,
+	test_clock_text_is_for_people,
 	test_clock_units_fit_each_other)
