@@ -341,6 +341,8 @@ why_end(struct pgr_monitor *m, const struct pgr_pool *pool, pgr_slot_id id, uint
 
 	if (atomic_load(&s->epoch) != atomic_load(&p->epoch) || strayed(m, pool, id))
 		return PGR_CLOSE_CHANGED;
+	if (atomic_load(&p->paused) != 0)
+		return PGR_CLOSE_CHANGED; /* its dial began, or was asked for, before the pause and ended in it */
 	if (s->place >= size || atomic_load(&p->state) == PGR_POOL_DRAINING)
 		return PGR_CLOSE_CHANGED;
 	if (!pgr_closing_home_lives(m, s))

@@ -300,7 +300,8 @@ answer_pool(struct pgr_monitor *m, struct pgr_ask *ask, const char *database)
 
 /*
  * Makes the pool paused, or not, as the list of pauses says. A pause also closes what there is, as it
- * comes back: the epoch first, so that whoever finds the pool paused finds its connections outdated.
+ * comes back: the epoch first, so that whoever finds the pool paused finds its connections outdated. What
+ * was not seen as paused by a worker that was about to dial comes with the new epoch: why_end().
  */
 static void
 follow_pauses(struct pgr_monitor *m, pgr_pool_id id)

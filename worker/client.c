@@ -207,8 +207,7 @@ void
 pgr_client_tell_name(struct pgr_worker *w, struct pgr_client *c)
 {
 	struct pgr_client_rec *rec = pgr_client_rec(w, c);
-	const char *name =
-		pgr_settings_value(c->settings, "application_name");
+	const char *name = pgr_settings_value(c->settings, "application_name");
 
 	snprintf(rec->application, sizeof(rec->application), "%s", name != NULL ? name : "");
 }

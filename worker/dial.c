@@ -309,17 +309,19 @@ static bool
 dial_new(struct pgr_worker *w, struct pgr_server *s)
 {
 	uint64_t timeout = atomic_load(&s->pool->view.pool->set.connect_timeout);
+	struct pgr_client *c = pgr_server_client(s);
 	struct pgr_err err;
 
 	s->dial = calloc(1, sizeof(*s->dial));
 	if (s->dial == NULL) {
 		pgr_err_set(&err, "53200", "out of memory");
+		pgr_log(PGR_LOG_ERROR, "server.memory", "%s", err.message);
 		pgr_lease_dial_failed(w, s, &err, false);
 		return false;
 	}
 	s->use = PGR_SERVER_DIALING;
 	s->dial->token = -1;
-	s->dial->startup = pgr_settings_ref(s->leg != NULL ? s->leg->client->track.startup : pgr_settings_empty());
+	s->dial->startup = c != NULL ? pgr_settings_ref(c->track.startup) : pgr_settings_empty();
 	s->deadline = s->dial->until = w->now + (timeout != 0 ? timeout : NO_TIMEOUT);
 	return true;
 }

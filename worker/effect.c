@@ -423,8 +423,7 @@ pgr_effect_may_have_run(struct pgr_server *s, const struct pgr_reading *reading)
 static const char *
 word_of_server(const struct pgr_server *s, const struct pgr_client *c, const char *name, const char *at_login)
 {
-	const char *value =
-		s->reports != NULL ? pgr_settings_value(s->reports, name) : NULL;
+	const char *value = s->reports != NULL ? pgr_settings_value(s->reports, name) : NULL;
 
 	if (value == NULL)
 		value = pgr_settings_value(c->sure, name);

@@ -133,7 +133,8 @@ may_send(struct pgr_worker *w, struct pgr_client *c)
 		return need_server(w, c);
 	if (pgr_stream_blocked(&s->io) || s->replies.count >= PGR_REPLIES_MOST)
 		c->stalled = true;
-	else if (c->leg.held || c->leg.tried || (!s->batch && !s->copy_in && s->replies.count > 0 && must_yield(c)))
+	else if (c->leg.held || c->leg.tried ||
+		(!s->batch && !s->copy_in && s->replies.count > 0 && must_yield(c)))
 		c->stalled = true;
 	if (c->stalled)
 		return false;

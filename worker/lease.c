@@ -228,6 +228,7 @@ begin_dial(struct pgr_worker *w, struct pgr_wpool *pool, pgr_slot_id slot)
 	struct pgr_server *s = pgr_server_get(w, slot, pool);
 
 	if (s == NULL) {
+		pgr_log(PGR_LOG_ERROR, "server.memory", "out of memory");
 		pgr_pool_return(&pool->view, slot, true);
 		return;
 	}
@@ -386,7 +387,7 @@ detach(struct pgr_worker *w, struct pgr_server *s)
 	pgr_client_mark(w, leg->client, PGR_CLIENT_IDLE);
 }
 
-/* The client for whom it is dialed has gone, or is told now what came of it. NULL: it had gone. */
+/* Ends what bind_to() began: the leg goes, or is told what came of the dial. NULL: it was gone already. */
 static struct pgr_leg *
 unbind(struct pgr_server *s)
 {

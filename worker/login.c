@@ -45,9 +45,9 @@ struct pgr_login {
 	pgr_client_id cancelled; /* CANCEL: whose cancel is under way */
 };
 
-/* What clients of a pool with these settings are told: the settings as the server spells them. */
 #define NOBODYS UINT64_MAX /* used once: in session mode it is the server's own */
 
+/* What clients of a pool with these settings are told: the settings as the server spells them. */
 static struct greeting {
 	uint32_t pool;
 	uint32_t serial;
