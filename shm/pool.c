@@ -47,7 +47,6 @@ lease_place(struct pgr_pool_view *view, uint32_t place, uint64_t startup, pgr_sl
 			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE)))
 		return false;
 	PGR_CRASHPOINT("pool.lease.leased");
-	view->held++;
 	view->dirty = pgr_word_dirty(w);
 	return true;
 }
@@ -93,12 +92,9 @@ pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id id)
 	struct pgr_slot *slot = pgr_shm_slot(view->shm, id);
 	pgr_word w = atomic_load(&slot->word);
 
-	if (!pgr_word_leasable(w) ||
-		!atomic_compare_exchange_strong(
-			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE)))
-		return false;
-	view->held++;
-	return true;
+	return pgr_word_leasable(w) &&
+		atomic_compare_exchange_strong(
+			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE));
 }
 
 bool
@@ -246,7 +242,6 @@ take_for_self(struct pgr_pool_view *view, struct pgr_slot *slot, pgr_word w)
 	if (!atomic_compare_exchange_strong(&slot->word, &w, mine))
 		return PGR_CATCH_NONE;
 	PGR_CRASHPOINT("pool.match.caught");
-	view->held++;
 	view->dirty = pgr_word_dirty(w);
 	return idle ? PGR_CATCH_LEASED : PGR_CATCH_DIAL;
 }
@@ -335,7 +330,6 @@ pgr_pool_take_mail(
 		if (got == PGR_CATCH_NONE)
 			continue;
 		PGR_CRASHPOINT("pool.mail.accepted");
-		view->held++;
 		return got;
 	}
 	return PGR_CATCH_NONE;
@@ -364,7 +358,6 @@ pgr_pool_return(struct pgr_pool_view *view, pgr_slot_id id, bool close)
 			    : pgr_word_move(w, PGR_SLOT_IDLE, PGR_OWNER_NONE, pgr_word_pin(w));
 	} while (!atomic_compare_exchange_weak(&slot->word, &w, next));
 	PGR_CRASHPOINT("pool.return.done");
-	view->held--;
 	if (!ends) {
 		remember_recent(view, slot->place);
 		return PGR_RETURN_IDLE;
@@ -375,46 +368,26 @@ pgr_pool_return(struct pgr_pool_view *view, pgr_slot_id id, bool close)
 }
 
 /*
- * How often has a waiter of k been overtaken at most? Its oldest ones are those for whom something is on its
- * way; the next has a ticket that is later than the oldest by their number, or by more.
- */
-static uint64_t
-overtaken(const struct pgr_pool_view *view, uint32_t k, uint64_t oldest)
-{
-	uint64_t supplied = (uint64_t)__builtin_popcountll(atomic_load(&view->pool->mail[k]));
-	uint64_t ticket = (oldest + supplied) & PGR_TICKET_MASK;
-
-	return ticket_before(ticket, view->oldest) ? (view->oldest - ticket) & PGR_TICKET_MASK : 0;
-}
-
-/*
- * Should a connection of ours rather go to a waiter of another worker? A worker is due connections in
- * proportion to its waiters. When somebody was overtaken pool_size / 2 times we keep so many, the less the
- * oftener from there on, and beyond 2 x pool_size none: so the workers settle near their shares, and the pool
- * does not go to and fro as a whole.
+ * Was a waiter of another worker overtaken pool_size times? Whoever has not taken what it was given last does not
+ * run at this moment, and more would not help it: so workers that wait for the CPU in turn do not pass the whole
+ * pool to and fro.
  */
 static bool
 others_first(const struct pgr_pool_view *view)
 {
 	uint64_t mask = atomic_load(&view->pool->mask) & ~(UINT64_C(1) << view->self);
-	uint64_t size = atomic_load_explicit(&view->pool->set.pool_size, memory_order_relaxed);
-	uint64_t few = size / 2;
-	uint64_t most = 2 * size;
-	uint64_t waiting = view->count;
-	uint64_t times = 0;
+	uint64_t most = atomic_load_explicit(&view->pool->set.pool_size, memory_order_relaxed);
 	uint64_t oldest;
 
 	for (; mask != 0; mask &= mask - 1) {
 		uint32_t k = (uint32_t)__builtin_ctzll(mask);
 
-		if (k >= PGR_WORKERS_MAX || !wants_more(view, k, false, &oldest))
-			continue;
-		waiting += pgr_want_count(atomic_load_explicit(&view->pool->want[k], memory_order_relaxed));
-		times = PGR_MAX(times, overtaken(view, k, oldest));
+		if (k < PGR_WORKERS_MAX && atomic_load(&view->pool->mail[k]) == 0 &&
+			wants_more(view, k, false, &oldest) && ticket_before(oldest, view->oldest) &&
+			((view->oldest - oldest) & PGR_TICKET_MASK) > most)
+			return true;
 	}
-	if (times <= few || times > most)
-		return times > most;
-	return (view->held - 1) * waiting * (most - few) > size * view->count * (most - times);
+	return false;
 }
 
 bool

@@ -143,7 +143,6 @@ struct pgr_pool_view {
 	uint32_t self;   /* process index of the worker */
 	uint32_t count;  /* waiting clients of this worker */
 	uint32_t dials;  /* dials of this worker under way */
-	uint32_t held;   /* slots that are this worker's, LEASED or DIALING */
 	uint64_t oldest; /* ticket of the first of them */
 	bool published;  /* our bit in mask is set */
 	uint64_t full_at; /* pool->freed + 1 when a match last saw no place left to dial; 0: it saw some */
@@ -234,8 +233,8 @@ enum pgr_return pgr_pool_return(struct pgr_pool_view *view, pgr_slot_id slot, bo
 
 /*
  * The lease passes to the next waiter of the same worker without becoming idle in between: only
- * while no cancel is under way, while no other worker's waiter has been overtaken by more than
- * 2 x pool_size tickets, and the fewer the nearer it comes to that. False: return it.
+ * while no cancel is under way, and while no waiter of another worker, that has taken all it was
+ * given, has been overtaken by more than pool_size tickets. False: return it.
  */
 bool pgr_pool_transfer(struct pgr_pool_view *view, pgr_slot_id slot);
 

@@ -6,12 +6,12 @@
  * that queues, any of them, is the victim. Called by run.sh (which has the table of bounds) through one.sh.
  *
  * Claims: after the victim's want has been published, and until its worker has been given a place for it, at most BOUND
- * leases are taken by others (LATER: by others who came later, with a later ticket or none); and it is served at all,
- * if everybody goes on (ltl live, pan -a -f).
+ * leases are taken by others (LATER: by others who came later, with a later ticket or none. XFER: not counted while its
+ * worker has unread mail); and it is served at all, if everybody goes on (ltl live, pan -a -f).
  *
  * Bounds: NW workers (3), NS places (1), NC clients of worker 1 (1), NC0 of worker 0 (1), NC2 of the others (NC)
- *   XFER  a worker may hand its lease to its own oldest client if that one's ticket is at most DIST (1) later than the
- *         oldest published one of others who have not got a place for it yet; ALWAYS: whenever it may
+ *   XFER  a worker hands its lease to its own oldest client if that one's ticket is at most DIST (1) later than the
+ *         oldest published one of others who have no unread mail
  *   CAP   tickets are numbered from the oldest that is still in use; while the next would be CAP, no client comes (XFER
  *         only: without it only their order matters, unused numbers close up and no cap is needed)
  */
@@ -43,9 +43,11 @@
 #define CAP (BOUND + 2 * NW + 2)
 #endif
 #ifdef XFER
-#define ARRIVE (next < CAP && todo > 0)
+#define ARRIVE  (next < CAP && todo > 0)
+#define WATCHED (published && !handed && mail[0] == 0)
 #else
-#define ARRIVE true
+#define ARRIVE  true
+#define WATCHED (published && !handed)
 #endif
 
 #define IDLE   0
@@ -106,9 +108,9 @@ inline RENUMBER() {
 /* ghost: a place is leased to the client of k with ticket t (NOT: it never had one) */
 inline TAKEN(k, t) {
 #ifdef LATER
-	if :: published && !handed && t > TV -> over++; assert(over <= BOUND) :: else fi;
+	if :: WATCHED && t > TV -> over++; assert(over <= BOUND) :: else fi;
 #else
-	if :: published && !handed && t != TV -> over++; assert(over <= BOUND) :: else fi;
+	if :: WATCHED && t != TV -> over++; assert(over <= BOUND) :: else fi;
 #endif
 	if :: published && t == TV -> handed = 1; served = 1; TV = NOT :: else fi
 }
@@ -261,7 +263,7 @@ end:	do
 			:: c < NW ->
 				d_step {
 					if
-					:: wn[c] > MAILS(c) && WT(c) + MAILS(c) < LO(k) -> LO(k) = WT(c) + MAILS(c)
+					:: wn[c] > 0 && mail[c] == 0 && WT(c) < LO(k) -> LO(k) = WT(c)
 					:: else
 					fi;
 					FOLLOWING(m) }
@@ -276,11 +278,7 @@ end:	do
 #endif
 				t = Q(k, 0); ok = 1; TAKEN(k, t); t = 0;
 				POP(k); LO(k) = NOT }
-#ifdef ALWAYS
 			:: d_step { else -> LO(k) = NOT }
-#else
-			:: d_step { LO(k) = NOT }	/* its share of the places is smaller */
-#endif
 			fi;
 		:: else
 		fi;

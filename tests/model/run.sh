@@ -154,8 +154,8 @@ q|fair_transfer_d1_2        |holds     |fair|$fxfer -DNW=2 -DDIST=1 -DBOUND=2|$f
  |fair_transfer_two_slots_3 |holds     |fair|$fxfer -DNW=2 -DNS=2 -DDIST=1 -DBOUND=3|$fair
  |fair_transfer_two_mut_2   |overtaken |fair|$fxfer -DNW=2 -DNS=2 -DDIST=1 -DBOUND=2|$fair
  |fair_transfer_d2_4        |holds     |fair|$fxfer -DNW=2 -DNS=2 -DNC=3 -DDIST=2 -DBOUND=4|$fair
- |fair_transfer_3w_4        |holds     |fair|$fxfer -DNC2=1 -DFIRSTVICTIM=1 -DDIST=1 -DBOUND=4 -DCAP=6 -DALWAYS|$fair
- |fair_transfer_3w_mut_3    |overtaken |fair|$fxfer -DNC2=1 -DFIRSTVICTIM=1 -DDIST=1 -DBOUND=3 -DCAP=6 -DALWAYS|$fair
+ |fair_transfer_3w_4        |holds     |fair|$fxfer -DNC2=1 -DFIRSTVICTIM=1 -DDIST=1 -DBOUND=4 -DCAP=6|$fair
+ |fair_transfer_3w_mut_3    |overtaken |fair|$fxfer -DNC2=1 -DFIRSTVICTIM=1 -DDIST=1 -DBOUND=3 -DCAP=6|$fair
 q|fair_mut_no_distance      |overtaken |fair|$fxfer -DNW=2 -DBOUND=12 -DMUT_NO_DISTANCE|$fair
 END
 }

@@ -412,7 +412,7 @@ transfer(struct wpool *pool, pgr_slot_id slot)
 	COUNT(transfers);
 	if (atomic_load(&aimed[slot.n]) != 0)
 		fail("slot %u passes to another client while a cancel is under way", slot.n);
-	judge(p, &before, oldest, UINT64_C(2) * pool_size[p]);
+	judge(p, &before, oldest, pool_size[p]);
 	return true;
 }
 

@@ -507,54 +507,27 @@ START_TEST(test_pool_transfer_refused_without_waiters_or_with_a_cancel_under_way
 }
 END_TEST
 
-START_TEST(test_pool_transfer_overtakes_by_twice_the_pool_size_and_no_more)
+START_TEST(test_pool_transfer_overtakes_by_the_pool_size_and_no_more)
 {
 	begin_idle(1);
 	lease(0);
 	waits(1, 1, 100);
-	waits(0, 1, 100 + 2 * SIZE);
+	waits(0, 1, 100 + SIZE);
 	ck_assert(pgr_pool_transfer(&view[0], slot));
-	waits(0, 1, 101 + 2 * SIZE);
+	waits(0, 1, 101 + SIZE);
 	ck_assert(!pgr_pool_transfer(&view[0], slot));
-	atomic_store(&pool->mail[1], 1); /* it is being served already */
+	waits(1, 3, 100);
+	atomic_store(&pool->mail[1], 1); /* it has not taken what it was given */
 	ck_assert(pgr_pool_transfer(&view[0], slot));
 	atomic_store(&pool->mail[1], 0);
+	ck_assert(!pgr_pool_transfer(&view[0], slot));
 	waits(1, 1, PGR_TICKET_MASK - 1);
-	waits(0, 1, 2 * SIZE - 2);
+	waits(0, 1, SIZE - 2);
 	ck_assert(pgr_pool_transfer(&view[0], slot));
-	waits(0, 1, 2 * SIZE - 1);
+	waits(0, 1, SIZE - 1);
 	ck_assert(!pgr_pool_transfer(&view[0], slot));
 	atomic_store(&pgr_shm_proc(&shm, 1)->life, PGR_LIFE_DEAD);
 	ck_assert(pgr_pool_transfer(&view[0], slot));
-}
-END_TEST
-
-/* Whom shall the lease go to, with so many of ours waiting and another worker's oldest overtaken so often? */
-static bool
-keeps(uint32_t ours, uint32_t theirs, uint64_t times)
-{
-	waits(1, theirs, 100);
-	waits(0, ours, 100 + times);
-	return pgr_pool_transfer(&view[0], slot);
-}
-
-START_TEST(test_pool_transfer_keeps_the_less_the_oftener_others_are_overtaken)
-{
-	begin_idle(SIZE);
-	for (int i = 0; i < SIZE; i++)
-		lease(0);
-	ck_assert(keeps(1, 9, SIZE / 2));
-	ck_assert(!keeps(1, 1, SIZE / 2 + 1)); /* due are 1.5 of 3 */
-	ck_assert(keeps(9, 1, SIZE / 2 + 1));  /* due are 2.7 */
-	ck_assert(!keeps(9, 1, SIZE));
-	ck_assert_int_eq(pgr_pool_return(&view[0], slot, false), PGR_RETURN_IDLE);
-	slot.n = 0;
-	ck_assert(keeps(1, 1, SIZE / 2 + 1)); /* one less is at stake */
-	ck_assert(!keeps(1, 1, SIZE + 1));
-	atomic_store(&pool->mail[1], 1); /* the first is being served, the second came one later */
-	ck_assert(keeps(2, 2, SIZE));
-	atomic_store(&pool->mail[1], 0);
-	ck_assert(!keeps(2, 2, SIZE));
 }
 END_TEST
 
@@ -666,8 +639,7 @@ UNIT_MAIN("pool", test_pool_paused_gives_nothing_and_keeps_what_was_leased, test
 	test_pool_return_keeps_the_pin_and_nobody_gets_it,
 	test_pool_return_of_a_poisoned_one_closes_it, test_pool_transfer_is_a_new_lease,
 	test_pool_transfer_refused_without_waiters_or_with_a_cancel_under_way,
-	test_pool_transfer_overtakes_by_twice_the_pool_size_and_no_more,
-	test_pool_transfer_keeps_the_less_the_oftener_others_are_overtaken,
+	test_pool_transfer_overtakes_by_the_pool_size_and_no_more,
 	test_pool_wanted_says_whether_anybody_waits,
 	test_pool_outlived_are_connections_to_another_server_than_the_newest,
 	test_pool_outlived_rests_a_minute_between_changes,
