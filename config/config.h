@@ -161,6 +161,7 @@ struct pgr_config_pooling {
 	pgr_usec client_idle_timeout;
 	pgr_usec server_idle_timeout;
 	pgr_usec server_lifetime;
+	pgr_usec catalog_refresh;
 	pgr_usec max_lag;
 	pgr_usec lsn_interval;
 	pgr_usec health_interval;

@@ -342,6 +342,9 @@ const struct pgr_key pgr_keys[] = {
 	ROW("on_session_feature", WORD, IN_ALL, "pin",
 		"What happens when a client uses what cannot follow it to another server connection: it keeps the connection, its request fails, or the next client meets what it left.",
 		POOLING(on_session_feature), .words = features)
+	ROW("catalog_refresh", DURATION, IN_POOLING, "1m",
+		"How often pgroute looks whether functions, triggers, defaults, views, policies or tables were changed in other ways than through it.",
+		POOLING(catalog_refresh), .min = MS, .max = 365 * DAY, .flags = PGR_KEY_ZERO_OFF)
 	LATER("read_write_split", BOOL, IN_POOLING, "false", REPLICAS, "Whether reads may go to replicas.",
 		POOLING(read_write_split))
 	ROW("consistency", WORD, IN_POOLING, "eventual", "How fresh a replica must be.",

@@ -101,6 +101,7 @@ copy_settings(struct pgr_pool *pool, const struct pgr_config_pooling *set)
 	COPY(server_lifetime);
 	COPY(prepared_statements);
 	COPY(on_session_feature);
+	COPY(catalog_refresh);
 #undef COPY
 }
 
@@ -224,6 +225,8 @@ clear(struct pgr_pool *pool)
 	atomic_store(&pool->failure.at, 0);
 	atomic_store(&pool->report, 0);
 	atomic_store(&pool->report_at, 0);
+	atomic_store(&pool->catalog_at, 0);
+	atomic_store(&pool->catalog, 0);
 	atomic_store(&pool->places, 0);
 	pool->dbname[0] = pool->server_user[0] = '\0';
 	for (uint32_t k = 0; k < PGR_WORKERS_MAX; k++)

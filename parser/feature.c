@@ -14,6 +14,7 @@ const struct pgr_feature_row pgr_features[PGR_FEATURE_COUNT] = {
 #define PGR_RELATION(id, name, treatment, reason) ROW(RELATION, name, treatment, 0, reason)
 #define PGR_SETTING(id, name, treatment, reason) ROW(SETTING, name, treatment, 0, reason)
 #define PGR_TEXT(id, name, treatment, reason) ROW(TEXT, name, treatment, 0, reason)
+#define PGR_EXTENSION(id, name, reason) ROW(EXTENSION, name, SAFE, 0, reason)
 #include "parser/features.def"
 };
 

@@ -15,6 +15,7 @@ enum pgr_feature {
 #define PGR_RELATION(id, name, treatment, reason) PGR_FEATURE_REL_##id,
 #define PGR_SETTING(id, name, treatment, reason) PGR_FEATURE_GUC_##id,
 #define PGR_TEXT(id, name, treatment, reason) PGR_FEATURE_##id,
+#define PGR_EXTENSION(id, name, reason) PGR_FEATURE_EXT_##id,
 #include "parser/features.def"
 	PGR_FEATURE_COUNT,
 };
@@ -32,6 +33,7 @@ enum pgr_feature_kind {
 	PGR_FEATURE_KIND_RELATION,
 	PGR_FEATURE_KIND_SETTING,
 	PGR_FEATURE_KIND_TEXT,
+	PGR_FEATURE_KIND_EXTENSION,
 };
 
 /* Flags of functions. */
@@ -56,10 +58,10 @@ const char *pgr_feature_treatment_name(enum pgr_treatment treatment);
 
 /* A set of rows. */
 struct pgr_feature_set {
-	uint64_t bits[3];
+	uint64_t bits[4];
 };
 
-_Static_assert(PGR_FEATURE_COUNT <= 192, "struct pgr_feature_set has a bit for each");
+_Static_assert(PGR_FEATURE_COUNT <= 256, "struct pgr_feature_set has a bit for each");
 
 static inline void
 pgr_feature_add(struct pgr_feature_set *set, enum pgr_feature row)

@@ -24,6 +24,9 @@ static const struct {
 		"policies call."},
 	{PGR_FEATURE_KIND_SETTING, "Settings", "When they are SET, by whatever way."},
 	{PGR_FEATURE_KIND_TEXT, "Else", "What is no single statement or name."},
+	{PGR_FEATURE_KIND_EXTENSION, "Extensions",
+		"Of a VOLATILE function in C it cannot be seen what it does. Those of these extensions leave "
+		"nothing behind, but for functions listed above."},
 };
 
 static const char head[] =
@@ -40,12 +43,18 @@ static const char head[] =
 	"|\n"
 	"| pin | stays with the server connection, so the client keeps that connection, with the "
 	"reason in SHOW CLIENTS; `on_session_feature` may say otherwise |\n\n"
-	"Not yet: the catalog is not read, so functions that are not listed here count as safe, "
-	"and with them triggers, defaults,\n"
-	"views and policies; CALL and PREPARE in SQL keep the client on its server connection; "
-	"after a transaction has ended,\n"
-	"currval() and lastval() answer from whatever server connection the client gets. An "
-	"application that depends on these needs\n"
+	"What a text calls and touches is judged by the catalog of its database, which each worker reads over a "
+	"server connection\n"
+	"before the first text that needs it, and again when DDL has come through pgroute; changes that were made "
+	"elsewhere are\n"
+	"noticed within `catalog_refresh`, when a lease ends. A name stands for all that are called so, in any "
+	"schema. What is called\n"
+	"in the transaction that has made it, or before the catalog could be read, is not judged; its server "
+	"connection is closed\n"
+	"behind it.\n\n"
+	"Not yet: PREPARE in SQL keeps the client on its server connection; after a transaction has ended, "
+	"currval() and lastval()\n"
+	"answer from whatever server connection the client gets. An application that depends on these needs "
 	"`pool_mode: session`.\n\n"
 	"Where a session differs from one of its own: a setting with a point in its name that "
 	"another client has made on the same\n"
@@ -60,8 +69,8 @@ static const char head[] =
 	"ASCII in the encodings SJIS, BIG5, GBK, UHC, GB18030, JOHAB and their kin.\n\n"
 	"What cannot be seen: SQL that a function puts together at run time without any of these "
 	"words standing in it; what a "
-	"function\nin C does (unless it is known); relations and functions that are named only in "
-	"strings or parameters.\n";
+	"function\nin C that is not VOLATILE does; operators, casts, domains and event triggers, and what their "
+	"functions do.\n";
 
 static void
 write_text(FILE *out, const char *text)

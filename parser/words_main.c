@@ -23,6 +23,7 @@ enum {
 #define PGR_RELATION(id, name, treatment, reason) ROW_REL_##id,
 #define PGR_SETTING(id, name, treatment, reason) ROW_GUC_##id,
 #define PGR_TEXT(id, name, treatment, reason) ROW_##id,
+#define PGR_EXTENSION(id, name, reason) ROW_EXT_##id,
 #include "parser/features.def"
 };
 

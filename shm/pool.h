@@ -54,7 +54,8 @@ enum pgr_on_feature {
 	X(server_idle_timeout)                                                                     \
 	X(server_lifetime)                                                                         \
 	X(prepared_statements)                                                                     \
-	X(on_session_feature)
+	X(on_session_feature)                                                                      \
+	X(catalog_refresh)
 
 /* What a worker publishes of its waiters: count, dials under way, ticket of the oldest. */
 #define PGR_WANT_MAKE(count, dials, ticket) \
@@ -91,7 +92,7 @@ struct pgr_pool_failure {
  *
  *   writer     mask bit k, want[k], clients[k]: worker k; mail[k]: anybody sets, k takes by
  *              exchange; ticket: fetch_add by anybody; failure, retry_at, report, report_at,
- *              drain_at: whoever dialed last; all else: the monitor
+ *              drain_at: whoever dialed last; catalog: who has won catalog_at; all else: the monitor
  *   readers    anyone
  *   ordering   seq_cst throughout
  *   on death   a dead worker's bit and want stay until its successor clears them: whoever gives
@@ -113,6 +114,8 @@ struct pgr_pool {
 	_Atomic uint64_t report;    /* digest of what the server reported at the latest login; 0: none yet */
 	_Atomic uint64_t report_at; /* when that last changed; 0: never */
 	_Atomic uint64_t drain_at;  /* from when on connections that reported anything else are closed */
+	_Atomic uint64_t catalog_at; /* when the catalog of the database was last looked at */
+	_Atomic uint64_t catalog;    /* digest of what was seen; 0: it was not looked at yet */
 	uint64_t tls;           /* hash of all that holds for TLS to the server */
 	uint32_t forced_user;   /* the login is the database's, not the client's */
 	_Atomic uint32_t kills; /* rises with each KILL: clients that joined before it end */

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/panic.h"
 #include "shm/client.h"
+#include "shm/ddl.h"
 #include "shm/generation.h"
 #include "shm/host.h"
 #include "shm/layout.h"
@@ -71,6 +72,7 @@ struct pgr_segment {
 	struct pgr_pauses pauses;
 	struct pgr_generations generations;
 	struct pgr_proc proc[PGR_PROCS];
+	struct pgr_ddl ddl[PGR_DDL_PLACES];
 	struct pgr_host host[PGR_HOSTS_MAX];
 	struct pgr_pool pool[PGR_POOLS_MAX];
 	struct pgr_slot slot[PGR_SLOTS_MAX];

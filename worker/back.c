@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "proto/error.h"
 #include "worker/cancel.h"
+#include "worker/catalog.h"
 #include "worker/client.h"
 #include "worker/effect.h"
 #include "worker/front.h"
@@ -239,6 +240,8 @@ failed(struct pgr_worker *w, struct pgr_server *s)
 	s->copy_in = false;
 	if (head != NULL && head->purpose == PGR_PURPOSE_PROBE)
 		s->found = true; /* a short statement_timeout, a late cancel: nothing was learnt */
+	else if (head != NULL && head->purpose >= PGR_PURPOSE_CATALOG)
+		s->found = false; /* nor here, and there it was told */
 	else if (head != NULL && may_begin_anew(s, head))
 		s->cycle.unrestored = true;
 	else if (head != NULL && is_simple(head) && head->ours)
@@ -274,6 +277,8 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		s->told_fatal = ours;
 	}
 	s->told_fatal = s->told_fatal || e.severity >= PGR_SEVERITY_FATAL;
+	if (ours && head->purpose == PGR_PURPOSE_CATALOG)
+		pgr_catalog_failed(w, s, e.message);
 	failed(w, s);
 }
 
@@ -340,6 +345,8 @@ on_complete(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t 
 		return;
 	if (r->reading != NULL && p[size - 1] == '\0')
 		pgr_effect_complete(w, s, r, p + PGR_WIRE_HEADER);
+	if (!r->ours && p[size - 1] == '\0')
+		pgr_catalog_note(s, r, p + PGR_WIRE_HEADER);
 	s->cycle.statement++;
 	if (r->kind == PGR_REPLY_EXECUTE) {
 		pgr_effect_ran(s, r);
@@ -457,7 +464,7 @@ on_client_ready(
 static void
 on_probed(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 {
-	if (s->found || s->settings_failed || c->pin_stays)
+	if (s->found || s->settings_failed || c->pin_stays || s->unjudged)
 		return;
 	pgr_client_unpin(w, c);
 	if (c->pin == PGR_PIN_NONE_REASON)
@@ -493,6 +500,8 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	if (r->kind != PGR_REPLY_SYNC)
 		pgr_effect_ran(s, r);
 	s->cycle.statement = 0;
+	if (s->made != 0 && s->status == PGR_TXN_IDLE)
+		pgr_catalog_publish(w, s);
 	if (s->cycle.eventful && (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE))
 		pgr_effect_ready(w, s);
 	if (c != NULL && !r->ours)
@@ -501,6 +510,8 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		end_restore(w, s, c);
 	else if (c != NULL && purpose == PGR_PURPOSE_PROBE)
 		on_probed(w, s, c);
+	else if (purpose == PGR_PURPOSE_CATALOG)
+		pgr_catalog_end(w, s);
 	answered(w, s);
 	if (s->uncancelable && s->committing == 0) {
 		s->uncancelable = false;
@@ -567,6 +578,24 @@ wants_whole(char type, uint32_t size)
 	}
 }
 
+/* Does the server answer a question of ours, whose rows we read? */
+static bool
+answers_us(struct pgr_server *s)
+{
+	const struct pgr_reply *head = pgr_replies_head(&s->replies);
+
+	return head != NULL && head->purpose >= PGR_PURPOSE_CATALOG;
+}
+
+static void
+on_row(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	if (pgr_replies_head(&s->replies)->purpose == PGR_PURPOSE_CATALOG)
+		pgr_catalog_row(w, s, p, size);
+	else
+		pgr_catalog_looked(w, s, p, size);
+}
+
 /* Header of a message that streams through. */
 static void
 on_header(struct pgr_worker *w, struct pgr_server *s, char type, uint32_t size)
@@ -615,6 +644,9 @@ on_message(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 	case PGR_MSG_PARAMETER_STATUS:
 		on_parameter(w, s, p, size);
 		return true;
+	case PGR_MSG_DATA_ROW:
+		on_row(w, s, p, size);
+		return true;
 	default:
 		pass_on(w, s, p, size);
 		return true;
@@ -655,7 +687,8 @@ feed(struct pgr_worker *w, struct pgr_server *s, const char *buf, size_t len)
 			return SIZE_MAX;
 		if (!pgr_vec_roomy(&w->out) && s->leg != NULL)
 			(void)pgr_stream_send(&s->leg->client->io, &w->out);
-		if (!wants_whole(p[0], size)) {
+		if (!wants_whole(p[0], size) &&
+			!(p[0] == PGR_MSG_DATA_ROW && size <= WHOLE_MOST && answers_us(s))) {
 			on_header(w, s, p[0], size);
 			continue;
 		}
@@ -699,7 +732,7 @@ read_once(struct pgr_worker *w, struct pgr_server *s, char *buf)
 	rc = pgr_stream_read(&s->io, buf + have, PGR_BUFFER - have, &n);
 	if (rc != PGR_OK)
 		return rc;
-	if (s->leg != NULL)
+	if (s->leg != NULL && !answers_us(s))
 		pgr_stat_add(&s->pool->stats->sent, n);
 	used = feed(w, s, buf, have + n);
 	if (s->leg != NULL)
@@ -717,6 +750,7 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_reply *r;
 
+	pgr_catalog_lost(w, s);
 	while ((r = pgr_replies_head(&s->replies)) != NULL) {
 		release_reply(w, s, r);
 		pgr_replies_pop(&s->replies);
@@ -865,9 +899,10 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 		pgr_login_server_said(w, c);
 		return;
 	}
-	if (c->leg.tried) {
-		c->leg.tried = s->replies.count > 0;
-		if (!c->leg.tried)
+	if (c->leg.tried || c->leg.judging) {
+		c->leg.tried = c->leg.tried && s->replies.count > 0;
+		c->leg.judging = c->leg.judging && s->pool->known.load != NULL;
+		if (!c->leg.tried && !c->leg.judging)
 			pgr_front_resume(w, c);
 		return;
 	}
@@ -891,7 +926,11 @@ pgr_back_release(struct pgr_worker *w, struct pgr_server *s)
 		return;
 	}
 	s->probe = false;
-	if (c->pin == PGR_PIN_NONE_REASON)
+	if (c->pin == PGR_PIN_NONE_REASON && pgr_catalog_must_look(w, s))
+		return;
+	if (c->pin == PGR_PIN_NONE_REASON && s->unjudged)
+		pgr_lease_close(w, s, PGR_CLOSE_DIRTY);
+	else if (c->pin == PGR_PIN_NONE_REASON)
 		pgr_lease_end(w, s);
 	if (c->stalled || (c->in_len > 0 && c->in_len >= c->in_need))
 		pgr_front_resume(w, c);

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "proto/error.h"
 #include "worker/back.h"
+#include "worker/catalog.h"
 #include "worker/client.h"
 #include "worker/effect.h"
 #include "worker/lease.h"
@@ -133,7 +134,7 @@ may_send(struct pgr_worker *w, struct pgr_client *c)
 		return need_server(w, c);
 	if (pgr_stream_blocked(&s->io) || s->replies.count >= PGR_REPLIES_MOST)
 		c->stalled = true;
-	else if (c->leg.held || c->leg.tried ||
+	else if (c->leg.held || c->leg.tried || c->leg.judging ||
 		(!s->batch && !s->copy_in && s->replies.count > 0 && must_yield(c)))
 		c->stalled = true;
 	if (c->stalled)
@@ -342,6 +343,14 @@ reads_otherwise(const struct pgr_client *c)
 	return (s->replies.count > 0 || c->restore != NULL) && pgr_track_retunes(&c->track);
 }
 
+static uint32_t
+serial_now(const struct pgr_client *c)
+{
+	const struct pgr_known *known = &c->leg.pool->known;
+
+	return known->catalog != NULL ? known->serial : PGR_CATALOG_NONE;
+}
+
 /* What matters in a text that is about to be sent; a reference, or NULL. */
 static struct pgr_reading *
 read_text(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t len)
@@ -352,7 +361,27 @@ read_text(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t l
 
 	if ((opaque || reads_otherwise(c)) && !is_unequivocal(text, len))
 		return pgr_reading_unread(PGR_PIN_ENCODING_REASON);
-	return pgr_readings_get(w->readings, text, len, !strings);
+	return pgr_readings_get(w->readings, text, len, !strings, c->leg.pool->known.catalog, serial_now(c));
+}
+
+/* What matters in the text of a statement, by the verdicts of now. */
+static void
+read_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
+{
+	pgr_reading_unref(st->reading);
+	st->reading = read_text(w, c, st->tail, strlen(st->tail));
+	st->serial = serial_now(c);
+}
+
+/* Must a text wait until it can be told what functions and relations in it leave behind? */
+static bool
+must_wait_to_judge(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t len)
+{
+	struct pgr_server *s = c->leg.server;
+
+	if (PGR_LIKELY(pgr_catalog_is_current(w, c->leg.pool) && s->made == 0))
+		return false;
+	return pgr_catalog_must_wait(w, s, text, len);
 }
 
 static void
@@ -365,8 +394,7 @@ send_unnamed(struct pgr_worker *w, struct pgr_client *c)
 
 	body[0] = '\0';
 	pgr_vec_add(&w->out, st->tail, st->tail_len);
-	pgr_reading_unref(st->reading); /* the settings under which it was read may be others by now */
-	st->reading = read_text(w, c, st->tail, strlen(st->tail));
+	read_statement(w, c, st); /* the settings under which it was read may be others by now */
 	r->ours = true;
 	r->unnamed = true;
 	r->statement = r->kind != PGR_REPLY_NONE ? pgr_statement_ref(st) : NULL;
@@ -484,6 +512,8 @@ static enum feed
 on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
 {
 	bool whole = size <= PGR_READING_MOST;
+	const char *text = p + PGR_WIRE_HEADER;
+	size_t len = size - PGR_WIRE_HEADER;
 	struct pgr_reading *reading;
 
 	if (whole && have < size)
@@ -491,9 +521,10 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (!may_send(w, c) || must_wait_to_read(c))
 		return FEED_WAIT;
 	/* with a NUL before its end the server refuses it */
-	reading = whole ? read_text(w, c, p + PGR_WIRE_HEADER,
-				  size - PGR_WIRE_HEADER - (p[size - 1] == '\0' ? 1 : 0))
-			: pgr_reading_unread(PGR_PIN_UNREAD_REASON);
+	len -= whole && len > 0 && text[len - 1] == '\0' ? 1 : 0;
+	if (whole && must_wait_to_judge(w, c, text, len))
+		return FEED_WAIT;
+	reading = whole ? read_text(w, c, text, len) : pgr_reading_unread(PGR_PIN_UNREAD_REASON);
 	if (reading != NULL && reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c))
 		return query_refused(w, c, reading, size);
 	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
@@ -576,7 +607,7 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
 	if (r->kind == PGR_REPLY_NONE) { /* skipped: it is never parsed */
 		pgr_statement_unref(w->statements, st);
 	} else {
-		st->reading = read_text(w, c, tail, strlen(tail));
+		read_statement(w, c, st);
 		r->unnamed = true;
 		r->statement = st;
 		s->unnamed_pending++;
@@ -610,16 +641,18 @@ state_of_its_own(struct pgr_worker *w)
 }
 
 /*
- * What the settings make of a text that is prepared now. While they change it is not known which of
- * them the server will have, nor how it will spell them: then nobody else is to take the statement for
- * theirs.
+ * What settings and DDL make of a text that is prepared now. While they change it is not known which of
+ * them the server will have, nor how it will spell them, and a pinned session may have tables of its own:
+ * then nobody else is to take the statement for theirs.
  */
 static uint64_t
 state_now(struct pgr_worker *w, const struct pgr_client *c)
 {
-	if (c->leg.server != NULL && !pgr_effect_settled(c->leg.server))
+	const struct pgr_server *s = c->leg.server;
+
+	if (c->pin != PGR_PIN_NONE_REASON || (s != NULL && (s->made != 0 || !pgr_effect_settled(s))))
 		return state_of_its_own(w);
-	return c->settings->state ^ c->defaults;
+	return c->settings->state ^ c->defaults ^ pgr_catalog_state(w, c->leg.pool);
 }
 
 /* The statement with this tail, as it is prepared in that state, and read. NULL: no memory. */
@@ -630,7 +663,7 @@ statement_in(struct pgr_worker *w, struct pgr_client *c, const char *tail, uint3
 	struct pgr_statement *st = pgr_statements_get(w->statements, tail, tail_len, state);
 
 	if (st != NULL && st->refs == 1)
-		st->reading = read_text(w, c, tail, strlen(tail));
+		read_statement(w, c, st);
 	return st;
 }
 
@@ -779,7 +812,7 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (len > 0 && only_prepares(c, p, have) &&
 		is_known(w, c, name, (size_t)len, tail, tail_len))
 		return parse_alone(w, c, name, (size_t)len, tail, tail_len);
-	if (!may_send(w, c) || must_wait_to_read(c))
+	if (!may_send(w, c) || must_wait_to_read(c) || must_wait_to_judge(w, c, tail, strlen(tail)))
 		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
 	if (refuses_pins(c)) {
@@ -803,7 +836,8 @@ static enum pgr_rc
 renew(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named)
 {
 	struct pgr_statement *st = named->statement;
-	uint64_t state = c->leg.server->skipping ? st->state : state_now(w, c);
+	bool stays = c->leg.server->skipping || c->pin != PGR_PIN_NONE_REASON;
+	uint64_t state = stays ? st->state : state_now(w, c);
 
 	if (st->state == state || statement_there(w, c, st))
 		return PGR_OK;
@@ -822,6 +856,8 @@ find_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t 
 
 	if (named == NULL || is_cleared(c, named) || renew(w, c, named) != PGR_OK)
 		return NULL;
+	if (PGR_UNLIKELY(named->statement->serial != serial_now(c)))
+		read_statement(w, c, named->statement);
 	ensure_statement(w, c, named->statement);
 	return named;
 }
@@ -840,6 +876,29 @@ unnamed_reading(const struct pgr_client *c)
 			return r->statement->reading;
 	}
 	return c->unnamed != NULL ? c->unnamed->reading : NULL;
+}
+
+/* The text that a Bind of this statement would run; NULL: none, or one that is on its way already. */
+static const char *
+text_of(const struct pgr_client *c, const char *name, size_t len)
+{
+	const struct pgr_named *named = c->tracks && len > 0 ? pgr_names_find(c->names, name, len) : NULL;
+
+	if (len > 0)
+		return named != NULL ? named->statement->tail : NULL;
+	return c->unnamed != NULL && c->leg.server->unnamed_pending == 0 ? c->unnamed->tail : NULL;
+}
+
+/* The same for what is run by a Bind; only when verdicts have changed. */
+static bool
+must_wait_to_bind(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
+{
+	const char *text;
+
+	if (PGR_LIKELY(pgr_catalog_is_current(w, c->leg.pool) && c->leg.server->made == 0))
+		return false;
+	text = text_of(c, name, len);
+	return text != NULL && pgr_catalog_must_wait(w, c->leg.server, text, strlen(text));
 }
 
 /* A Bind: what an Execute of its portal would run. values: the message behind its names. */
@@ -890,7 +949,11 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 		return FEED_WAIT;
 	if (is_unproved(c, name, (size_t)name_len))
 		return wait_for_earlier(c);
+	if (must_wait_to_bind(w, c, name, (size_t)name_len))
+		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
+	if (name_len == 0 && c->unnamed != NULL && c->unnamed->serial != serial_now(c))
+		read_statement(w, c, c->unnamed);
 	if (name_len == 0)
 		ensure_unnamed(w, c);
 	else

@@ -115,7 +115,8 @@ begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 	s->leg = leg;
 	leg->server = s;
 	leg->fresh = true;
-	leg->tried = false;
+	leg->tried = leg->judging = false;
+	s->unjudged = false;
 	s->told_fatal = false;
 	s->status = PGR_TXN_IDLE; /* nothing else is ever leased */
 	s->stray_sync = false;

@@ -21,6 +21,7 @@
 #include "worker/auth.h"
 #include "worker/back.h"
 #include "worker/cancel.h"
+#include "worker/catalog.h"
 #include "worker/client.h"
 #include "worker/console.h"
 #include "worker/front.h"
@@ -493,6 +494,7 @@ renew(struct pgr_wpool *pool)
 		return;
 	pool->serial = serial;
 	memset(pool->stats, 0, sizeof(*pool->stats));
+	pgr_catalog_forget(pool);
 }
 
 /*

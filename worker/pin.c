@@ -34,11 +34,13 @@ pgr_pin_text(unsigned pin)
 }
 
 enum pgr_pin
-pgr_pin_of(const struct pgr_facts *facts)
+pgr_pin_of(const struct pgr_facts *facts, enum pgr_feature called, bool judged)
 {
 	if (facts->treatment == PGR_TREATMENT_PIN)
 		return (enum pgr_pin)(PGR_PIN_FEATURES + facts->reason);
-	if (pgr_feature_has(&facts->features, PGR_FEATURE_CALL))
+	if (called != PGR_FEATURE_NONE)
+		return (enum pgr_pin)(PGR_PIN_FEATURES + called);
+	if (!judged && pgr_feature_has(&facts->features, PGR_FEATURE_CALL))
 		return PGR_PIN_CALL_REASON;
 	if (pgr_feature_has(&facts->features, PGR_FEATURE_PREPARE))
 		return PGR_PIN_PREPARE_REASON;
@@ -66,12 +68,13 @@ is_shown(unsigned row)
 }
 
 bool
-pgr_pin_shows(const struct pgr_facts *facts)
+pgr_pin_shows(const struct pgr_facts *facts, enum pgr_feature called, bool judged)
 {
 	for (unsigned row = 0; row < PGR_FEATURE_COUNT; row++)
 		if (pgr_feature_has(&facts->features, (enum pgr_feature)row) &&
 			pgr_features[row].treatment == PGR_TREATMENT_PIN && !is_shown(row))
 			return false;
-	return !pgr_feature_has(&facts->features, PGR_FEATURE_CALL) &&
+	return (called == PGR_FEATURE_NONE || is_shown(called)) &&
+		(judged || !pgr_feature_has(&facts->features, PGR_FEATURE_CALL)) &&
 		!pgr_feature_has(&facts->features, PGR_FEATURE_PREPARE);
 }

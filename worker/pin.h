@@ -34,10 +34,11 @@ _Static_assert(PGR_PIN_FEATURES + PGR_FEATURE_COUNT <= 256, "client records keep
 const char *pgr_pin_text(unsigned pin);
 
 /* What a text does to its session decides whether its client must keep the server connection. */
-enum pgr_pin pgr_pin_of(const struct pgr_facts *facts);
+/* called: the row that a catalog found for its names; judged: there was one. */
+enum pgr_pin pgr_pin_of(const struct pgr_facts *facts, enum pgr_feature called, bool judged);
 
 /* Can the probe see all of what pins in a text? Then it can tell when that has gone. */
-bool pgr_pin_shows(const struct pgr_facts *facts);
+bool pgr_pin_shows(const struct pgr_facts *facts, enum pgr_feature called, bool judged);
 
 /* Answered by a row when the session holds what pins and can be seen. */
 extern const char pgr_pin_probe[];

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "parser/catalog.h"
 #include "parser/screen.h"
 
 #define CELLS 512u
@@ -97,15 +98,24 @@ look_at_step(struct pgr_reading *r, const struct pgr_step *step)
 }
 
 static bool
-matters(const struct pgr_facts *facts)
+is_temporary(const struct pgr_facts *facts)
 {
-	return pgr_pin_of(facts) != PGR_PIN_NONE_REASON || facts->n_steps > 0 ||
+	return pgr_feature_has(&facts->features, PGR_FEATURE_CREATE_TEMP) ||
+		pgr_feature_has(&facts->features, PGR_FEATURE_CREATE_TEMP_DROP) ||
+		pgr_feature_has(&facts->features, PGR_FEATURE_SELECT_INTO_TEMP) ||
+		pgr_feature_has(&facts->features, PGR_FEATURE_REL_PG_TEMP);
+}
+
+static bool
+matters(const struct pgr_facts *facts, enum pgr_pin pin)
+{
+	return pin != PGR_PIN_NONE_REASON || facts->n_steps > 0 || is_temporary(facts) ||
 		(facts->flags & PGR_FACTS_RELEASES) != 0 ||
 		pgr_feature_has(&facts->features, PGR_FEATURE_COMMIT_PREPARED);
 }
 
 static struct pgr_reading *
-reading_new(const struct pgr_facts *facts, const char *text, size_t len)
+reading_new(const struct pgr_facts *facts, enum pgr_pin pin, const char *text, size_t len)
 {
 	size_t steps = facts->n_steps * sizeof(struct pgr_step);
 	struct pgr_reading *r = malloc(sizeof(*r) + steps + len);
@@ -115,8 +125,9 @@ reading_new(const struct pgr_facts *facts, const char *text, size_t len)
 	*r = (struct pgr_reading){
 		.refs = 1,
 		.len = (uint32_t)len,
-		.pin = (uint8_t)pgr_pin_of(facts),
-		.shows = pgr_pin_shows(facts),
+		.pin = (uint8_t)pin,
+		.plain = !matters(facts, pin),
+		.temporary = is_temporary(facts),
 		.releases = (facts->flags & PGR_FACTS_RELEASES) != 0,
 		.commits = pgr_feature_has(&facts->features, PGR_FEATURE_COMMIT_PREPARED),
 		.n_steps = facts->n_steps,
@@ -132,17 +143,21 @@ reading_new(const struct pgr_facts *facts, const char *text, size_t len)
 
 /* NULL: no memory. */
 static struct pgr_reading *
-read_anew(const char *text, size_t len, bool standard_strings)
+read_anew(const char *text, size_t len, bool standard_strings, const struct pgr_catalog *catalog)
 {
+	enum pgr_feature called = PGR_FEATURE_NONE;
+	bool judged = catalog != NULL;
 	struct pgr_facts facts;
 	struct pgr_reading *r;
 
-	pgr_session_read(text, len, standard_strings, NULL, &facts);
-	r = reading_new(&facts, text, len);
+	pgr_session_read(text, len, standard_strings, judged ? pgr_catalog_names(catalog) : NULL, &facts);
+	if ((facts.flags & PGR_FACTS_NAMED) != 0)
+		called = pgr_catalog_judge(catalog, text, len, standard_strings);
+	r = reading_new(&facts, pgr_pin_of(&facts, called, judged), text, len);
 	if (r == NULL)
 		return NULL;
 	r->standard_strings = standard_strings;
-	r->plain = !matters(&facts);
+	r->shows = pgr_pin_shows(&facts, called, judged);
 	return r;
 }
 
@@ -159,25 +174,27 @@ unless_plain(struct pgr_reading *r)
 }
 
 struct pgr_reading *
-pgr_readings_get(struct pgr_readings *all, const char *text, size_t len, bool standard_strings)
+pgr_readings_get(struct pgr_readings *all, const char *text, size_t len, bool standard_strings,
+	const struct pgr_catalog *catalog, uint32_t serial)
 {
 	struct pgr_reading **cell;
 	struct pgr_reading *r;
 	uint64_t hash;
 
-	if (pgr_screen_clean(text, len, NULL))
+	if (pgr_screen_clean(text, len, catalog != NULL ? pgr_catalog_names(catalog) : NULL))
 		return NULL;
 	if (len > KEPT_MOST)
-		return unless_plain(read_anew(text, len, standard_strings));
+		return unless_plain(read_anew(text, len, standard_strings, catalog));
 	hash = pgr_hash64(&all->key, text, len) | 1;
 	cell = &all->cell[hash >> 32 & (CELLS - 1)];
 	r = *cell;
 	if (r == NULL || r->hash != hash || r->len != len || r->standard_strings != standard_strings ||
-		memcmp(r->text, text, len) != 0) {
-		r = read_anew(text, len, standard_strings);
+		r->serial != serial || memcmp(r->text, text, len) != 0) {
+		r = read_anew(text, len, standard_strings, catalog);
 		if (r == NULL)
 			return unless_plain(r);
 		r->hash = hash;
+		r->serial = serial;
 		pgr_reading_unref(*cell);
 		*cell = r;
 	}

@@ -14,6 +14,8 @@
 #include "base/rc.h"
 #include "worker/pin.h"
 
+struct pgr_catalog;
+
 struct pgr_readings;
 
 /* Immutable. Held by the table, by prepared statements, by portals and by queued replies. */
@@ -21,6 +23,7 @@ struct pgr_reading {
 	uint32_t refs;
 	uint32_t len;
 	uint64_t hash; /* 0: in no table */
+	uint32_t serial; /* of the verdicts that it was judged by */
 	bool standard_strings;
 	bool plain;    /* nothing in it matters: known to the table alone */
 	bool retunes;  /* changes how texts are read: standard_conforming_strings, client_encoding */
@@ -31,6 +34,7 @@ struct pgr_reading {
 	bool ends;     /* ends what was set in a transaction, or since a savepoint */
 	bool releases; /* may end what pinned */
 	bool bound;    /* its parameters have got their values */
+	bool temporary; /* makes what only its session sees */
 	bool shows;    /* the probe can tell when what pins has gone */
 	uint8_t pin;   /* enum pgr_pin */
 	uint16_t n_steps;
@@ -46,10 +50,11 @@ struct pgr_readings *pgr_readings_new(const struct pgr_hash_key *key);
 
 /*
  * A new reference to the reading of a text; NULL: nothing in it matters. standard_strings: what
- * standard_conforming_strings is when the server reads it.
+ * standard_conforming_strings is when the server reads it. catalog: what judges its names, or NULL;
+ * serial: a number that is another one for other verdicts.
  */
-struct pgr_reading *pgr_readings_get(
-	struct pgr_readings *all, const char *text, size_t len, bool standard_strings);
+struct pgr_reading *pgr_readings_get(struct pgr_readings *all, const char *text, size_t len,
+	bool standard_strings, const struct pgr_catalog *catalog, uint32_t serial);
 
 /* The reading of what is not read: it pins. why: enum pgr_pin. */
 struct pgr_reading *pgr_reading_unread(enum pgr_pin why);

@@ -39,6 +39,8 @@ enum pgr_purpose {
 	PGR_PURPOSE_RESTORE,  /* startup values behind a RESET */
 	PGR_PURPOSE_PROBE,    /* does the session hold what must not be left to others? */
 	PGR_PURPOSE_SETTLE,   /* ROLLBACK, DISCARD ALL */
+	PGR_PURPOSE_CATALOG,  /* what do functions and relations leave behind? */
+	PGR_PURPOSE_LOOK,     /* was that changed? */
 };
 
 struct pgr_reply {

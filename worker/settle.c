@@ -109,7 +109,7 @@ pgr_settle_begin(struct pgr_worker *w, struct pgr_server *s, bool vanished)
 	s->use = PGR_SERVER_SETTLING;
 	s->rolled_back = false;
 	/* what is still owed or open may change the session while nobody looks */
-	s->reset = s->reset || c->pin != PGR_PIN_NONE_REASON || c->restore != NULL ||
+	s->reset = s->reset || s->unjudged || c->pin != PGR_PIN_NONE_REASON || c->restore != NULL ||
 		s->replies.count > 0 || s->batch || s->status != PGR_TXN_IDLE;
 	s->leg = NULL;
 	s->skip_forward = false;

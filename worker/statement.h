@@ -30,6 +30,7 @@ struct pgr_statement {
 	uint64_t tag;   /* unnamed ones: what slot.unnamed is compared with; else 0 */
 	uint64_t state; /* of settings (settings.h), or a number that no other statement has */
 	struct pgr_reading *reading; /* what matters in its text; NULL: nothing, or not yet read */
+	uint32_t serial; /* of the verdicts by which that was judged */
 	struct pgr_hash128 hash;
 	struct pgr_statement *next; /* in its bucket */
 	char name[PGR_STATEMENT_NAME + 1];

@@ -63,6 +63,18 @@ struct pgr_watch {
 	struct pgr_list more; /* CLIENT, SERVER: in worker->yielded */
 };
 
+/* What is known of the catalog of a pool's database; by catalog.c. */
+struct pgr_known {
+	struct pgr_catalog *catalog;   /* NULL: it could not be read */
+	struct pgr_catalog_load *load; /* under way; NULL: none is */
+	uint32_t serial; /* of the verdicts, for readings that were made by them; 0: nothing is unsafe */
+	uint32_t bodies; /* struct pgr_ddl and the pool's epoch, as they were when it was read */
+	uint32_t epoch;
+	uint32_t place;  /* of the database in ddl[] */
+	bool known;      /* it was read, or tried to be */
+	pgr_usec retry_at; /* 0: it is good */
+};
+
 /* A pool as this worker knows it. */
 struct pgr_wpool {
 	struct pgr_pool_view view;
@@ -72,6 +84,7 @@ struct pgr_wpool {
 	uint32_t waiting;
 	uint32_t dials;
 	struct pgr_stats_pool *stats;
+	struct pgr_known known;
 };
 
 /*
@@ -89,6 +102,7 @@ struct pgr_leg {
 	pgr_usec wait_since;
 	bool fresh; /* leased, and the settings were not yet compared */
 	bool tried; /* settings were sent that may be refused: nothing else is until they are answered */
+	bool judging; /* waits for the catalog, before a text is sent */
 	bool held;  /* a ReadyForQuery is held back until startup values are put back */
 };
 
@@ -232,6 +246,9 @@ struct pgr_server {
 	bool probe;  /* the client's pin may have ended: to be looked for before the slot is free */
 	bool found;  /* the probe has found something */
 	bool unread; /* leased dirty, and not yet read */
+	bool loads;  /* it is asked for the catalog */
+	bool unjudged; /* something was run of which the catalog was not asked: closed when it is free */
+	uint8_t made;  /* what DDL has changed in this transaction; catalog.c */
 	uint32_t tuning; /* entries of replies that change settings */
 	uint32_t retuning; /* those that change how texts are read */
 	uint32_t resetting; /* those behind which startup values are put back */
@@ -258,7 +275,7 @@ pgr_server_is_being_set_up(struct pgr_server *s)
 {
 	const struct pgr_reply *head = pgr_replies_head(&s->replies);
 
-	return head != NULL && head->purpose == PGR_PURPOSE_SETTINGS;
+	return head != NULL && (head->purpose == PGR_PURPOSE_SETTINGS || head->purpose >= PGR_PURPOSE_CATALOG);
 }
 
 struct pgr_worker {

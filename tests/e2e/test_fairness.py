@@ -27,13 +27,22 @@ class Stage:
         self.arrivals, self.releases, self.size = queue.SimpleQueue(), {}, size
         self.one = pgroute(fake(self.script), workers=workers, auth={"type": "trust"}, defaults={"pool_size": size})
         self.clients = [wire.Client(self.one.port).login() for _ in range(number)]
-        held = collections.Counter(self.one.workers_of(ports(self.clients)))
-        assert len(held) == workers and min(held.values()) > 2, held
+        proc.wait_for(lambda: self.spread(workers), "more than two clients of each worker")
         self.asks = 0
         self.waiting = {}  # number of the ask: how many later ones have been served
         self.asked = {}    # client: number of its ask
         self.busy = {}     # server: client
         self.worst = 0
+
+    def spread(self, workers):
+        """Has each worker enough of them? A worker that gets no CPU for a while accepts none: then one more comes instead of another."""
+        of = self.one.workers_of(ports(self.clients))
+        held = collections.Counter(of)
+        if len(held) == workers and min(held.values()) > 2:
+            return True
+        self.clients.pop(of.index(held.most_common(1)[0][0])).terminate()
+        self.clients.append(wire.Client(self.one.port).login())
+        return False
 
     def script(self, conn):
         release = self.releases[conn.number] = queue.SimpleQueue()
@@ -72,7 +81,6 @@ class Stage:
         self.releases[server].put(True)
         assert self.clients[n].ready().value() == str(n)
         return n
-
 
     def end(self):
         for release in self.releases.values():

@@ -64,35 +64,3 @@ def test_a_session_meets_nothing_of_the_one_before_where_no_connection_is_kept(p
             look.execute("DROP DATABASE suites")  # waits for those that are about to leave
     assert [seen for _, seen in through] == [direct] * 3
     assert len({pid for pid, _ in through}) == 3
-
-
-STALE = pytest.mark.xfail(strict=True, reason="a Parse is answered by what the server has kept from before the table was altered")
-
-
-@pytest.mark.parametrize("mode", ("session", pytest.param("transaction", marks=STALE)))
-def test_f24_what_is_prepared_anew_sees_the_table_as_it_is_now(pg, pgroute, mode):
-    """A type that a parameter takes from its column is that of the time of the Parse. Where a later client's Parse is not sent its
-    value is read as a date, and the time of the day is lost without an error. Not covered: 0A000, and types that are gone."""
-    one = pgroute(pg, defaults={"pool_mode": mode, "pool_size": 1})
-
-    def insert(port, value):
-        with wire.Client(port) as db:
-            db.login()
-            db.send(wire.parse("s", "INSERT INTO altered VALUES ($1)"), wire.bind("", "s", [value]), wire.execute(), wire.sync())
-            assert not db.ready().errors
-            db.terminate()
-
-    def rows(port):
-        with pg.superuser("app") as look:
-            look.execute("CREATE TABLE altered (v date); GRANT ALL ON altered TO PUBLIC")
-            try:
-                insert(port, "2024-01-02")
-                look.execute("ALTER TABLE altered ALTER v TYPE timestamp")
-                insert(port, "2024-01-03 12:34:56")
-                return look.execute("SELECT v::text FROM altered ORDER BY v").fetchall()
-            finally:
-                look.execute("DROP TABLE altered")
-
-    direct = rows(pg.port)
-    assert direct == [("2024-01-02 00:00:00",), ("2024-01-03 12:34:56",)]
-    assert rows(one.port) == direct

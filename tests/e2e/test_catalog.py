@@ -1,0 +1,271 @@
+"""What functions, triggers, defaults, views and policies leave behind in a session: the catalog tells, and their callers keep
+their server connection; those of the everyday kind do not. (F26 B61)"""
+import contextlib
+
+import pytest
+
+from harness import proc, wire
+from harness.marks import both_versions
+
+SETS = "LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('app.tenant', 'left behind', false); RETURN {}; END $$"
+LEFT = "SELECT coalesce(current_setting('app.tenant', true), '')"
+
+
+@pytest.fixture
+def world(pg):
+    """A schema of its own, owned by app, first in nobody's search_path; gone afterwards."""
+    with pg.superuser("app") as db:
+        db.execute("DROP SCHEMA IF EXISTS world CASCADE; CREATE SCHEMA world; GRANT ALL ON SCHEMA world TO PUBLIC")
+        yield db
+        db.execute("DROP SCHEMA world CASCADE")
+
+
+@contextlib.contextmanager
+def two(one):
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        yield a, b
+
+
+def pinned(one):
+    """The reasons for which clients keep their server, in the order of their ids."""
+    return [row["pinned"] for row in sorted(one.show("clients"), key=lambda row: int(row["id"])) if row["pinned"]]
+
+
+def runs(db, sql):
+    result = db.query(sql)
+    assert not result.errors, (sql, result.errors)
+    return result
+
+
+LEAKS = {
+    "function": ("CREATE FUNCTION world.f() RETURNS text " + SETS.format("''"), "SELECT world.f()"),
+    "quoted": ('CREATE FUNCTION world."F x"() RETURNS text ' + SETS.format("''"), 'SELECT world."F x"()'),
+    "through another": ("CREATE FUNCTION world.g() RETURNS text " + SETS.format("''") + ";"
+                        "CREATE FUNCTION world.f() RETURNS text LANGUAGE sql AS 'SELECT world.g()'", "SELECT world.f()"),
+    "through a text": ("CREATE FUNCTION world.g() RETURNS text " + SETS.format("''") + ";"
+                       "CREATE FUNCTION world.f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SELECT world.g()'; RETURN ''; END $$",
+                       "SELECT world.f()"),
+    "atomic": ("CREATE FUNCTION world.f() RETURNS text BEGIN ATOMIC SELECT set_config('app.tenant', 'left behind', false); END",
+               "SELECT world.f()"),
+    "long body": ("CREATE FUNCTION world.f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN /*" + "long \u00fc " * 3000 +
+                  "*/ SET app.tenant = 'left behind'; RETURN ''; END $$", "SELECT world.f()"),
+    "procedure": ("CREATE PROCEDURE world.f() LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('app.tenant', 'left behind', false); END $$",
+                  "CALL world.f()"),
+    "internal": ("CREATE FUNCTION world.f(text, text, boolean) RETURNS text LANGUAGE internal AS 'set_config_by_name'",
+                 "SELECT world.f('app.tenant', 'left behind', false)"),
+    "trigger": ("CREATE TABLE world.t (v text); CREATE FUNCTION world.g() RETURNS trigger " + SETS.format("NEW") + ";"
+                "CREATE TRIGGER g BEFORE INSERT ON world.t FOR EACH ROW EXECUTE FUNCTION world.g()", "INSERT INTO world.t VALUES ('1')"),
+    "trigger of a partition": (
+        "CREATE TABLE world.t (v int) PARTITION BY RANGE (v); CREATE TABLE world.p PARTITION OF world.t FOR VALUES FROM (0) TO (9);"
+        "CREATE FUNCTION world.g() RETURNS trigger " + SETS.format("NEW") + ";"
+        "CREATE TRIGGER g BEFORE INSERT ON world.p FOR EACH ROW EXECUTE FUNCTION world.g()", "INSERT INTO world.t VALUES (1)"),
+    "trigger behind a foreign key": (
+        "CREATE TABLE world.t (v int PRIMARY KEY); CREATE TABLE world.u (v int REFERENCES world.t ON DELETE CASCADE);"
+        "INSERT INTO world.t VALUES (1); INSERT INTO world.u VALUES (1);"
+        "CREATE FUNCTION world.g() RETURNS trigger " + SETS.format("OLD") + ";"
+        "CREATE TRIGGER g BEFORE DELETE ON world.u FOR EACH ROW EXECUTE FUNCTION world.g()", "DELETE FROM world.t"),
+    "default": ("CREATE TABLE world.t (v text, w text DEFAULT set_config('app.tenant', 'left behind', false))",
+                "INSERT INTO world.t (v) VALUES ('1')"),
+    "view": ("CREATE VIEW world.t AS SELECT set_config('app.tenant', 'left behind', false) AS v", "SELECT * FROM world.t"),
+    "view of a view": ("CREATE FUNCTION world.g() RETURNS text " + SETS.format("''") + ";"
+                       "CREATE VIEW world.u AS SELECT world.g() AS v; CREATE VIEW world.t AS SELECT v || '' AS v FROM world.u",
+                       "TABLE world.t"),
+    "policy": ("CREATE TABLE world.t (v text); INSERT INTO world.t VALUES ('1'); ALTER TABLE world.t ENABLE ROW LEVEL SECURITY;"
+               "CREATE FUNCTION world.g() RETURNS boolean " + SETS.format("true") + ";"
+               "CREATE POLICY y ON world.t USING (world.g()); GRANT ALL ON world.t TO PUBLIC", "SELECT v FROM world.t"),
+    "check": ("CREATE FUNCTION world.g(text) RETURNS boolean " + SETS.format("true") + ";"
+              "CREATE TABLE world.t (v text CHECK (world.g(v)))", "INSERT INTO world.t VALUES ('1')"),
+    "rule": ("CREATE TABLE world.t (v text); CREATE TABLE world.u (v text); CREATE RULE r AS ON INSERT TO world.t DO ALSO "
+             "INSERT INTO world.u SELECT set_config('app.tenant', 'left behind', false)", "INSERT INTO world.t VALUES ('1')"),
+    "aggregate": ("CREATE FUNCTION world.g(text, text) RETURNS text " + SETS.format("''") + ";"
+                  "CREATE AGGREGATE world.f(text) (SFUNC = world.g, STYPE = text)", "SELECT world.f('1')"),
+}
+
+
+@both_versions
+@pytest.mark.parametrize("how", LEAKS)
+def test_what_sets_keeps_its_client(pg, pgroute, world, how):
+    made, used = LEAKS[how]
+    world.execute(made)
+    world.execute("GRANT ALL ON ALL TABLES IN SCHEMA world TO PUBLIC")
+    one = pgroute(pg, workers=1, defaults={"pool_size": 2})
+    with two(one) as (a, b):
+        runs(a, used)
+        assert runs(b, LEFT).value() == ""
+        assert runs(a, LEFT).value() == "left behind"
+        assert len(pinned(one)) == 1
+
+
+HARMLESS = {
+    "reads": "CREATE FUNCTION world.f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM pg_class'",
+    "writes": "CREATE TABLE world.t (v int); CREATE FUNCTION world.f() RETURNS int LANGUAGE plpgsql AS "
+              "$$ BEGIN UPDATE world.t SET v = v + 1 WHERE v > 0; RETURN 1; END $$; GRANT ALL ON world.t TO PUBLIC",
+    "sets for itself": "CREATE FUNCTION world.f() RETURNS text LANGUAGE sql SET work_mem = '5MB' AS $$ SELECT current_setting('work_mem') $$",
+}
+
+
+@both_versions
+@pytest.mark.parametrize("how", HARMLESS)
+def test_what_sets_nothing_keeps_nobody(pg, pgroute, world, how):
+    world.execute(HARMLESS[how])
+    one = pgroute(pg, defaults={"pool_size": 2})
+    with two(one) as (a, b):
+        for db in (a, b, a):
+            runs(db, "SELECT world.f()")
+        assert pinned(one) == []
+
+
+def test_the_everyday_kind_keeps_nobody(pg, pgroute, world):
+    """uuid-ossp, pgcrypto, pg_trgm, triggers that note the time, defaults from sequences, a procedure that commits."""
+    world.execute("""
+        CREATE EXTENSION "uuid-ossp" SCHEMA world; CREATE EXTENSION pgcrypto SCHEMA world; CREATE EXTENSION pg_trgm SCHEMA world;
+        CREATE EXTENSION moddatetime SCHEMA world; CREATE EXTENSION citext SCHEMA world;
+        CREATE TABLE world.t (id uuid DEFAULT world.uuid_generate_v4(), n bigserial, name world.citext, at timestamp, by text DEFAULT current_user);
+        CREATE FUNCTION world.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.at := now(); RETURN NEW; END $$;
+        CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON world.t FOR EACH ROW EXECUTE FUNCTION world.touch();
+        CREATE TRIGGER mod BEFORE UPDATE ON world.t FOR EACH ROW EXECUTE FUNCTION world.moddatetime(at);
+        CREATE VIEW world.v AS SELECT name, world.similarity(name::text, 'x') AS like_x FROM world.t;
+        CREATE PROCEDURE world.clean() LANGUAGE plpgsql AS $$ BEGIN DELETE FROM world.t WHERE n < 0; COMMIT; END $$;
+        GRANT ALL ON ALL TABLES IN SCHEMA world TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA world TO PUBLIC""")
+    one = pgroute(pg, defaults={"pool_size": 2})
+    with two(one) as (a, b):
+        for db in (a, b):
+            for sql in ("INSERT INTO world.t (name) VALUES ('a')", "UPDATE world.t SET name = 'b'", "SELECT * FROM world.v",
+                        "SELECT world.gen_random_uuid(), world.crypt('a', world.gen_salt('bf', 4)), world.uuid_generate_v1()",
+                        "SELECT world.similarity('a', 'b'), world.show_trgm('abc')", "CALL world.clean()"):
+                runs(db, sql)
+        assert pinned(one) == []
+
+
+def test_a_volatile_function_in_c_that_nobody_knows(pg, pgroute, world):
+    world.execute("""CREATE FUNCTION world.mine() RETURNS uuid LANGUAGE c VOLATILE AS '$libdir/uuid-ossp', 'uuid_generate_v4';
+                     CREATE FUNCTION world.fixed() RETURNS uuid LANGUAGE c IMMUTABLE AS '$libdir/uuid-ossp', 'uuid_nil'""")
+    one = pgroute(pg, defaults={"pool_size": 2})
+    with two(one) as (a, b):
+        runs(a, "SELECT world.fixed()")
+        assert pinned(one) == []
+        runs(b, "SELECT world.mine()")
+        assert pinned(one) == ["calls a function in C that pgroute does not know"]
+
+
+def test_refused_where_it_is_not_allowed(pg, pgroute, world):
+    world.execute(LEAKS["function"][0])
+    one = pgroute(pg, defaults={"pool_size": 2, "on_session_feature": "error"})
+    with two(one) as (a, b):
+        refused = a.query("SELECT world.f()")
+        assert refused.sqlstates == ["0A000"]
+        assert runs(a, LEFT).value() == runs(b, LEFT).value() == ""
+
+
+@both_versions
+def test_ddl_through_pgroute_is_known_at_once(pg, pgroute, world):
+    """A function turns from harmless to one that sets, between two executions of statements that were prepared before."""
+    one = pgroute(pg, workers=2, defaults={"pool_size": 4})
+    harmless = "CREATE OR REPLACE FUNCTION world.f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$"
+    with two(one) as (a, b), wire.Client(one.port).login() as maker:
+        runs(maker, harmless)
+        for db in (a, b):
+            db.send(wire.parse("f", "SELECT world.f()"), wire.bind("", "f"), wire.execute(), wire.sync())
+            assert not db.ready().errors
+            runs(db, "SELECT world.f()")
+        assert pinned(one) == []
+        runs(maker, harmless.replace("RETURN 1", "PERFORM set_config('app.tenant', 'left behind', false); RETURN 1"))
+        a.send(wire.bind("", "f"), wire.execute(), wire.sync())
+        assert not a.ready().errors
+        runs(b, "SELECT world.f()")
+        assert len(pinned(one)) == 2
+        assert runs(maker, LEFT).value() == ""
+        assert [runs(db, LEFT).value() for db in (a, b)] == ["left behind"] * 2
+
+
+@pytest.mark.parametrize("end", ("COMMIT", "ROLLBACK"))
+def test_a_function_that_is_made_and_called_in_one_transaction(pg, pgroute, world, end):
+    one = pgroute(pg, workers=1, defaults={"pool_size": 1})
+    with two(one) as (a, b):
+        for sql in ("BEGIN", LEAKS["function"][0], "SELECT world.f()", end):
+            runs(a, sql)
+        assert runs(b, LEFT).value() == ""
+
+
+def test_a_function_that_is_made_and_called_in_one_text(pg, pgroute, world):
+    one = pgroute(pg, workers=1, defaults={"pool_size": 1})
+    with two(one) as (a, b):
+        runs(a, LEAKS["function"][0] + "; SELECT world.f()")
+        assert runs(b, LEFT).value() == ""
+
+
+def test_ddl_elsewhere_is_noticed(pg, pgroute, world):
+    one = pgroute(pg, workers=2, defaults={"pool_size": 4, "catalog_refresh": "50ms"})
+    with two(one) as (a, b):
+        for db in (a, b):
+            runs(db, LEFT)
+        world.execute(LEAKS["function"][0])
+
+        def kept():
+            runs(a, "SELECT world.f()")
+            return len(pinned(one)) == 1
+        proc.wait_for(kept, "the new function is known")
+        assert runs(b, LEFT).value() == ""
+
+
+@both_versions
+def test_f24_what_is_prepared_anew_sees_the_table_as_it_is_now(pg, pgroute, world):
+    """A type that a parameter takes from its column is that of the time of the Parse. Where a later client's Parse is not sent its
+    value is read as a date, and the time of the day is lost without an error. Not covered: 0A000, and types that are gone."""
+    one = pgroute(pg, workers=2, defaults={"pool_size": 1})
+    seen = []
+
+    def insert(port, value):
+        with wire.Client(port).login() as db:
+            db.send(wire.parse("s", "INSERT INTO world.altered VALUES ($1)"), wire.bind("", "s", [value]), wire.execute(), wire.sync())
+            assert not db.ready().errors
+
+    for port in (pg.port, one.port):
+        with wire.Client(port).login() as db:
+            runs(db, "CREATE TABLE world.altered (v date)")
+            insert(port, "2024-01-02")
+            runs(db, "ALTER TABLE world.altered ALTER v TYPE timestamp")
+            insert(port, "2024-01-03 12:34:56")
+            seen.append(runs(db, "SELECT v::text FROM world.altered ORDER BY v").rows)
+            runs(db, "DROP TABLE world.altered")
+    assert seen[0] == [("2024-01-02 00:00:00",), ("2024-01-03 12:34:56",)]
+    assert seen[1] == seen[0]
+
+
+def test_a_temporary_table_stands_in_front_for_its_own_session_alone(pg, pgroute, world):
+    """The statement is kept from another client, on the same connection, where an earlier client has had temporary tables."""
+    one = pgroute(pg, workers=1, defaults={"pool_size": 1})
+    world.execute("CREATE TABLE public.front AS SELECT 'permanent' AS v; GRANT ALL ON public.front TO PUBLIC")
+
+    def read(db):
+        db.send(wire.parse("s", "SELECT v FROM front"), wire.bind("", "s"), wire.execute(), wire.close("S", "s"), wire.sync())
+        return db.ready().value()
+
+    try:
+        with two(one) as (a, b):
+            for sql in ("BEGIN", "CREATE TEMP TABLE other (v text) ON COMMIT DROP", "COMMIT"):
+                runs(a, sql)
+            assert read(b) == read(a) == "permanent"
+            for sql in ("BEGIN", "CREATE TEMP TABLE front (v text) ON COMMIT DROP", "INSERT INTO front VALUES ('temporary')"):
+                runs(a, sql)
+            assert read(a) == "temporary"
+            runs(a, "COMMIT")
+            assert read(b) == read(a) == "permanent"
+            runs(a, "CREATE TEMP TABLE front AS SELECT 'temporary' AS v")
+            assert read(a) == "temporary"
+    finally:
+        world.execute("DROP TABLE public.front")
+
+
+def test_a_catalog_that_cannot_be_read(pg, pgroute, world):
+    """Nobody is kept from working; what is then not known is logged."""
+    world.execute(LEAKS["function"][0])
+    world.execute("REVOKE SELECT ON pg_catalog.pg_policy FROM PUBLIC")
+    try:
+        one = pgroute(pg, defaults={"pool_size": 2})
+        one.allow("catalog.failed")
+        with two(one) as (a, _):
+            runs(a, "SELECT world.f()")
+            assert "catalog.failed" in one.text() and "permission denied for table pg_policy" in one.text()
+    finally:
+        world.execute("GRANT SELECT ON pg_catalog.pg_policy TO PUBLIC")

@@ -1,0 +1,613 @@
+/*
+ * Reading the catalog, and noticing that it has changed. Called by front.c (before a text is judged) and
+ * back.c (answers, ends of statements and leases).
+ *
+ *   DDL through us     the tag of the statement, made known at the end of its transaction
+ *   DDL elsewhere      a look at what stands in the catalog, once in catalog_refresh over all workers
+ *
+ * Names and operators in the queries are PostgreSQL's own whatever search_path is, texts come as ASCII
+ * whatever client_encoding is.
+ */
+#include "worker/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "parser/catalog.h"
+#include "parser/session.h"
+#include "worker/back.h"
+#include "worker/reading.h"
+#include "worker/server.h"
+
+#define RETRY (10 * PGR_USEC_PER_SEC) /* after the catalog could not be read */
+#define BODIES_MOST (64u << 20)       /* bytes of all bodies; more are not judged */
+
+/* What has changed in a transaction; struct pgr_server.made */
+#define MADE_SCHEMA 1u
+#define MADE_BODIES 2u
+#define MADE_LOCAL 4u /* temporary tables: names mean something else for this session only */
+
+#define OP(op) " OPERATOR(pg_catalog." op ") "
+#define ASCII(text) "pg_catalog.encode(pg_catalog.convert_to(" text "::pg_catalog.text,'SQL_ASCII'),'escape')"
+#define CLASS(name) "'pg_catalog." name "'::pg_catalog.regclass"
+#define OURS(oid) oid OP(">=") "16384::pg_catalog.oid " /* not PostgreSQL's own */
+#define PART "4000"
+#define COMPILED "ARRAY['c','internal']::pg_catalog.name[]"
+
+/* Bodies, each in as many rows as it takes: b, function, language, oid, bytes. */
+#define BODIES                                                                                     \
+	"SELECT 'b'," ASCII("p.proname") ",l.lanname,p.oid,pg_catalog.encode(pg_catalog.substr("       \
+	"pg_catalog.convert_to(p.prosrc,'SQL_ASCII'),i" OP("*") PART OP("+") "1," PART "),'escape') "  \
+	"FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON p.prolang" OP("=") "l.oid "        \
+	"CROSS JOIN LATERAL pg_catalog.generate_series(0,pg_catalog.octet_length(p.prosrc)" OP("/") PART ") i " \
+	"WHERE " OURS("p.oid") "AND l.lanname" OP("<>") "ALL(" COMPILED ") ORDER BY p.oid,i"
+
+/* Compiled functions that are VOLATILE: c, function, extension or nothing. */
+#define FUNCTIONS                                                                                  \
+	"SELECT 'c'," ASCII("p.proname") ",e.extname "                                                 \
+	"FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON p.prolang" OP("=") "l.oid "        \
+	"LEFT JOIN pg_catalog.pg_depend d ON d.classid" OP("=") CLASS("pg_proc")                       \
+	" AND d.objid" OP("=") "p.oid AND d.deptype" OP("=") "'e' "                                    \
+	"LEFT JOIN pg_catalog.pg_extension e ON e.oid" OP("=") "d.refobjid "                           \
+	"WHERE " OURS("p.oid") "AND l.lanname" OP("=") "ANY(" COMPILED ") AND p.provolatile" OP("=") "'v'"
+
+/*
+ * What uses what: u, user, used. Things that hang on a relation, and functions whose body is no text, with
+ * the tree of what they run; PostgreSQL's own functions stand in the tree alone.
+ */
+#define THINGS                                                                                     \
+	"WITH thing(class,oid,name,tree) AS ("                                                         \
+	"SELECT " CLASS("pg_rewrite") ",r.oid,c.relname,pg_catalog.concat(r.ev_qual,r.ev_action) "     \
+	"FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid" OP("=") "r.ev_class WHERE " OURS("r.oid") \
+	"UNION ALL SELECT " CLASS("pg_attrdef") ",a.oid,c.relname,a.adbin::pg_catalog.text "           \
+	"FROM pg_catalog.pg_attrdef a JOIN pg_catalog.pg_class c ON c.oid" OP("=") "a.adrelid "        \
+	"UNION ALL SELECT " CLASS("pg_policy") ",y.oid,c.relname,pg_catalog.concat(y.polqual,y.polwithcheck) " \
+	"FROM pg_catalog.pg_policy y JOIN pg_catalog.pg_class c ON c.oid" OP("=") "y.polrelid "        \
+	"UNION ALL SELECT " CLASS("pg_constraint") ",k.oid,c.relname,k.conbin::pg_catalog.text "       \
+	"FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid" OP("=") "k.conrelid WHERE " OURS("k.oid") \
+	"UNION ALL SELECT " CLASS("pg_trigger") ",t.oid,c.relname,t.tgqual::pg_catalog.text "          \
+	"FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid" OP("=") "t.tgrelid WHERE NOT t.tgisinternal " \
+	"UNION ALL SELECT " CLASS("pg_proc") ",f.oid,f.proname,pg_catalog.to_jsonb(f)" OP("->>") "'prosqlbody' " \
+	"FROM pg_catalog.pg_proc f WHERE " OURS("f.oid") "AND f.prosrc" OP("=") "'') "
+
+#define USES_HEAD                                                                                     \
+	THINGS                                                                                         \
+	"SELECT 'u'," ASCII("t.name") "," ASCII("p.proname")                                           \
+	" FROM thing t JOIN pg_catalog.pg_depend d ON d.classid" OP("=") "t.class AND d.objid" OP("=") "t.oid " \
+	"JOIN pg_catalog.pg_proc p ON d.refclassid" OP("=") CLASS("pg_proc") " AND p.oid" OP("=") "d.refobjid " \
+	"UNION ALL SELECT 'u'," ASCII("t.name") "," ASCII("c.relname")                                 \
+	" FROM thing t JOIN pg_catalog.pg_depend d ON d.classid" OP("=") "t.class AND d.objid" OP("=") "t.oid " \
+	"JOIN pg_catalog.pg_class c ON d.refclassid" OP("=") CLASS("pg_class") " AND c.oid" OP("=") "d.refobjid " \
+	"WHERE c.relname" OP("<>") "t.name "                                                           \
+	"UNION ALL SELECT 'u'," ASCII("t.name") "," ASCII("p.proname")                                 \
+	" FROM thing t JOIN pg_catalog.pg_proc p ON p.proname::pg_catalog.text" OP("=") "ANY(ARRAY['set_config'"
+
+#define USES_TAIL                                                                                  \
+	"]) AND NOT " OURS("p.oid")                                                             \
+	"AND pg_catalog.strpos(t.tree,pg_catalog.concat(':funcid ',p.oid,' '))" OP(">") "0 "           \
+	/* partitions and children, foreign keys that change other tables, aggregates */              \
+	"UNION ALL SELECT 'u'," ASCII("c.relname") "," ASCII("k.relname")                              \
+	" FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid" OP("=") "i.inhparent "    \
+	"JOIN pg_catalog.pg_class k ON k.oid" OP("=") "i.inhrelid "                                    \
+	"UNION ALL SELECT 'u'," ASCII("c.relname") "," ASCII("k.relname")                              \
+	" FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid" OP("=") "f.confrelid "  \
+	"JOIN pg_catalog.pg_class k ON k.oid" OP("=") "f.conrelid "                                    \
+	"WHERE f.confdeltype" OP("<>") "'a' OR f.confupdtype" OP("<>") "'a' "                          \
+	"UNION ALL SELECT 'u'," ASCII("p.proname") "," ASCII("f.proname")                              \
+	" FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc p ON p.oid" OP("=") "a.aggfnoid::pg_catalog.oid " \
+	"JOIN pg_catalog.pg_proc f ON f.oid" OP("=") "a.aggtransfn::pg_catalog.oid OR f.oid" OP("=")   \
+	"a.aggfinalfn::pg_catalog.oid WHERE " OURS("p.oid")
+
+/* Names of PostgreSQL's functions that pin. */
+#define LISTED_PIN(name) ",'" name "'"
+#define LISTED_SAFE(name) ""
+#define LISTED_TRACK(name) ""
+#define PGR_FUNCTION(id, name, treatment, flags, reason) LISTED_##treatment(name)
+
+/* What stands there, as numbers that change with it: l, numbers. */
+#define SEEN(table, which) \
+	"(SELECT pg_catalog.concat(pg_catalog.count(*),':',pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) " \
+	"FROM pg_catalog." table " WHERE " which ")"
+
+#define LOOK                                                                                       \
+	"SELECT 'l',pg_catalog.concat_ws(','," SEEN("pg_proc", OURS("oid")) ","                        \
+	SEEN("pg_rewrite", OURS("oid")) "," SEEN("pg_attrdef", OURS("oid")) ","                        \
+	SEEN("pg_policy", OURS("oid")) "," SEEN("pg_constraint", OURS("oid")) ","                      \
+	SEEN("pg_trigger", "NOT tgisinternal") "," SEEN("pg_inherits", "true") ","                     \
+	SEEN("pg_class", OURS("oid") "AND relpersistence" OP("<>") "'t'") ")"
+
+static const char query[] = "SET LOCAL statement_timeout=0;" LOOK ";" BODIES ";" FUNCTIONS ";" USES_HEAD
+#include "parser/features.def"
+	USES_TAIL;
+static const char look[] = LOOK;
+
+/* A load under way. */
+struct pgr_catalog_load {
+	struct pgr_catalog_builder *build;
+	uint32_t bodies; /* when it began: what changes meanwhile is read by the next one */
+	uint32_t epoch;
+	uint32_t place;
+	uint32_t digest; /* of what it found */
+	bool failed;
+	/* of the function whose body is being put together */
+	char name[PGR_NAME_MAX];
+	char oid[16];
+	bool sql_like;
+	char *body;
+	size_t body_len;
+	size_t body_room;
+	size_t total; /* bytes of all bodies */
+};
+
+static uint32_t
+place_of(const struct pgr_worker *w, const struct pgr_pool *pool)
+{
+	struct {
+		uint64_t host;
+		char dbname[PGR_NAME_MAX];
+	} key = {.host = pool->host};
+
+	memcpy(key.dbname, pool->dbname, strnlen(pool->dbname, PGR_NAME_MAX));
+	return (uint32_t)(pgr_hash64(&w->shm->seg->hash_key, &key, sizeof(key)) % PGR_DDL_PLACES);
+}
+
+/* -- what is there */
+
+static void
+install(struct pgr_known *known, const struct pgr_catalog_load *load, struct pgr_catalog *catalog, pgr_usec retry_at)
+{
+	static uint32_t serial;
+
+	pgr_catalog_free(known->catalog);
+	known->catalog = catalog;
+	known->serial = catalog == NULL ? PGR_CATALOG_NONE
+		: pgr_catalog_count(catalog) == 0 ? 0 : ++serial % (PGR_CATALOG_NONE - 1) + 1;
+	known->known = true;
+	known->bodies = load->bodies;
+	known->epoch = load->epoch;
+	known->place = load->place;
+	known->retry_at = retry_at;
+}
+
+void
+pgr_catalog_forget(struct pgr_wpool *pool)
+{
+	struct pgr_catalog_load *load = pool->known.load;
+
+	pgr_catalog_free(pool->known.catalog);
+	pool->known = (struct pgr_known){.load = load}; /* still on its way; what it brings is outdated */
+	if (load != NULL)
+		load->failed = true;
+}
+
+/* -- loading */
+
+static enum pgr_rc
+begin(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_pool *pool = s->pool->view.pool;
+	struct pgr_catalog_load *load = calloc(1, sizeof(*load));
+
+	if (load == NULL)
+		return PGR_FAIL;
+	load->build = pgr_catalog_builder_new();
+	load->epoch = atomic_load(&pool->epoch);
+	load->place = place_of(w, pool);
+	load->bodies = atomic_load(&w->shm->seg->ddl[load->place].bodies);
+	load->failed = load->build == NULL;
+	s->pool->known.load = load;
+	s->loads = true;
+	return pgr_back_query(w, s, PGR_PURPOSE_CATALOG, query) == PGR_CLOSED ? PGR_FAIL : PGR_OK;
+}
+
+/* Bytes as encode(..., 'escape') writes them. */
+static size_t
+unescape(const char *p, size_t len, char *to)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] == '\\' && len - i >= 4 && p[i + 1] != '\\') {
+			to[n++] = (char)((p[i + 1] - '0') << 6 | (p[i + 2] - '0') << 3 | (p[i + 3] - '0'));
+			i += 3;
+		} else {
+			i += p[i] == '\\';
+			to[n++] = i < len ? p[i] : '\\';
+		}
+	}
+	return n;
+}
+
+struct field {
+	const char *p;
+	size_t len;
+};
+
+/* The columns of a DataRow; how many. */
+static unsigned
+fields_of(const char *p, uint32_t size, struct field ret[5])
+{
+	const char *end = p + size;
+	unsigned n;
+
+	if (size < PGR_WIRE_HEADER + 2)
+		return 0;
+	n = pgr_get16(p + PGR_WIRE_HEADER);
+	p += PGR_WIRE_HEADER + 2;
+	for (unsigned i = 0; i < n; i++) {
+		int64_t len = end - p >= 4 ? (int32_t)pgr_get32(p) : 0;
+
+		if (i == 5 || end - p < 4 || end - p - 4 < PGR_MAX(len, 0))
+			return 0;
+		ret[i] = (struct field){p + 4, (size_t)PGR_MAX(len, 0)};
+		p += 4 + PGR_MAX(len, 0);
+	}
+	return n;
+}
+
+static bool
+is(struct field field, const char *text)
+{
+	return field.len == strlen(text) && memcmp(field.p, text, field.len) == 0;
+}
+
+/* A name of at most 63 bytes, each of which may be written with four. */
+static size_t
+name_of(struct field field, char ret[4 * PGR_NAME_MAX])
+{
+	return field.len < 4 * PGR_NAME_MAX ? unescape(field.p, field.len, ret) : 0;
+}
+
+static void
+end_body(struct pgr_catalog_load *load)
+{
+	if (load->name[0] != '\0' && load->build != NULL)
+		pgr_catalog_add_body(load->build, load->name, strlen(load->name), load->body, load->body_len,
+			load->sql_like);
+	load->name[0] = '\0';
+	load->body_len = 0;
+}
+
+static void
+begin_body(struct pgr_catalog_load *load, const struct field *f)
+{
+	char name[4 * PGR_NAME_MAX];
+	size_t len = name_of(f[1], name);
+
+	end_body(load);
+	len = PGR_MIN(len, sizeof(load->name) - 1);
+	memcpy(load->name, name, len);
+	load->name[len] = '\0';
+	len = PGR_MIN(f[3].len, sizeof(load->oid) - 1);
+	memcpy(load->oid, f[3].p, len);
+	load->oid[len] = '\0';
+	load->sql_like = is(f[2], "plpgsql") || is(f[2], "sql");
+}
+
+static void
+add_part(struct pgr_catalog_load *load, struct field part)
+{
+	if (load->body_room - load->body_len < part.len) {
+		size_t room = 2 * load->body_room + part.len;
+		char *body = realloc(load->body, room);
+
+		if (body == NULL) {
+			load->failed = true;
+			return;
+		}
+		load->body = body;
+		load->body_room = room;
+	}
+	load->body_len += unescape(part.p, part.len, load->body + load->body_len);
+	load->total += part.len;
+	load->failed = load->failed || load->total > BODIES_MOST;
+}
+
+static uint32_t
+digest_of(const struct pgr_worker *w, struct field numbers)
+{
+	return (uint32_t)pgr_hash64(&w->shm->seg->hash_key, numbers.p, numbers.len) | 1;
+}
+
+/*
+ * What stands in the catalog has this digest, while the DDL of which we know had come to `bodies`. If it was
+ * another one at the same number, it was changed without us.
+ */
+static void
+seen(struct pgr_worker *w, const struct pgr_wpool *wpool, uint32_t place, uint32_t digest, uint32_t bodies)
+{
+	uint64_t was = atomic_exchange(&wpool->view.pool->catalog, (uint64_t)digest << 32 | bodies);
+
+	if (was == 0 || was >> 32 == digest || (uint32_t)was != bodies)
+		return;
+	atomic_fetch_add(&w->shm->seg->ddl[place].schema, 1);
+	atomic_fetch_add(&w->shm->seg->ddl[place].bodies, 1);
+}
+
+void
+pgr_catalog_row(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	struct pgr_catalog_load *load = s->pool->known.load;
+	struct field f[5];
+	unsigned n = fields_of(p, size, f);
+	char name[4 * PGR_NAME_MAX];
+	char other[4 * PGR_NAME_MAX];
+	size_t len;
+
+	if (load->failed)
+		return;
+	if (n == 5 && is(f[0], "b")) {
+		if (load->name[0] == '\0' || !is(f[3], load->oid))
+			begin_body(load, f);
+		add_part(load, f[4]);
+	} else if (n == 3 && is(f[0], "c")) {
+		len = PGR_MIN(f[2].len, sizeof(other) - 1);
+		memcpy(other, f[2].p, len);
+		other[len] = '\0';
+		if (!pgr_catalog_knows_extension(other))
+			pgr_catalog_add(load->build, name, name_of(f[1], name), PGR_FEATURE_C_FUNCTION);
+	} else if (n == 2 && is(f[0], "l")) {
+		load->digest = digest_of(w, f[1]);
+	} else if (n == 3 && is(f[0], "u")) {
+		len = name_of(f[1], name);
+		pgr_catalog_add_use(load->build, name, len, other, name_of(f[2], other));
+	} else {
+		load->failed = true;
+	}
+}
+
+void
+pgr_catalog_failed(struct pgr_worker *w, struct pgr_server *s, const char *why)
+{
+	(void)w;
+	s->pool->known.load->failed = true;
+	pgr_log(PGR_LOG_WARN, "catalog.failed", "database \"%s\", user \"%s\": the catalog could not be read, so "
+		"what functions leave behind is not known: %s", s->pool->view.pool->database, s->pool->view.pool->user, why);
+}
+
+/* Those of the pool that waited for it. */
+static void
+wake(struct pgr_worker *w, struct pgr_server *loader)
+{
+	for (uint32_t i = 0; i < w->servers_top; i++) {
+		struct pgr_server *s = w->server[i];
+
+		if (s == NULL || s == loader || s->pool != loader->pool || s->leg == NULL ||
+			s->leg->server != s || !s->leg->judging || s->replies.count > 0)
+			continue;
+		s->leg->judging = false;
+		pgr_list_push(&w->runnable, &s->leg->run);
+	}
+}
+
+static void
+finish(struct pgr_worker *w, struct pgr_server *s, bool good)
+{
+	struct pgr_known *known = &s->pool->known;
+	struct pgr_catalog_load *load = known->load;
+	struct pgr_catalog *catalog = NULL;
+
+	s->loads = false;
+	known->load = NULL;
+	end_body(load);
+	if (good && !load->failed) {
+		seen(w, s->pool, load->place, load->digest, load->bodies);
+		atomic_store(&s->pool->view.pool->catalog_at, w->now);
+	}
+	if (good && !load->failed && load->build != NULL) {
+		catalog = pgr_catalog_build(load->build);
+		load->build = NULL;
+	}
+	if (catalog != NULL || known->catalog == NULL)
+		install(known, load, catalog, catalog != NULL ? 0 : w->now + RETRY);
+	else
+		known->retry_at = w->now + RETRY; /* better what was known before than nothing */
+	pgr_catalog_builder_free(load->build);
+	free(load->body);
+	free(load);
+	wake(w, s);
+}
+
+void
+pgr_catalog_end(struct pgr_worker *w, struct pgr_server *s)
+{
+	finish(w, s, true);
+}
+
+void
+pgr_catalog_lost(struct pgr_worker *w, struct pgr_server *s)
+{
+	if (s->loads)
+		finish(w, s, false);
+	if (s->made != 0)
+		pgr_catalog_publish(w, s); /* it may have been committed */
+}
+
+/* -- what waits for it */
+
+/*
+ * Does a statement that begins so run nothing but itself? CREATE FUNCTION is one of them: many in a row
+ * are a migration, and need not be read back each time.
+ */
+static bool
+runs_nothing(const struct pgr_token *first, const struct pgr_token *second)
+{
+	switch (first->kind == PGR_TOKEN_WORD ? first->word : PGR_NO_WORD) {
+	case PGR_WORD_SET:
+	case PGR_WORD_RESET:
+	case PGR_WORD_SHOW:
+	case PGR_WORD_COMMIT:
+	case PGR_WORD_ROLLBACK:
+	case PGR_WORD_SAVEPOINT:
+	case PGR_WORD_RELEASE:
+	case PGR_WORD_DISCARD:
+	case PGR_WORD_DEALLOCATE:
+	case PGR_WORD_LISTEN:
+	case PGR_WORD_UNLISTEN:
+	case PGR_WORD_NOTIFY:
+	case PGR_WORD_GRANT:
+	case PGR_WORD_REVOKE:
+	case PGR_WORD_COMMENT:
+	case PGR_WORD_DROP:
+		return true;
+	case PGR_WORD_CREATE:
+		return pgr_token_is(second, PGR_WORD_FUNCTION) || pgr_token_is(second, PGR_WORD_PROCEDURE) ||
+			pgr_token_is(second, PGR_WORD_OR);
+	default:
+		return false;
+	}
+}
+
+/* Is what the lexer is in the last statement of its text? */
+static bool
+is_last(struct pgr_lexer *lexer)
+{
+	struct pgr_token t;
+
+	do {
+		pgr_lexer_next(lexer, &t);
+	} while (t.kind != ';' && t.kind != PGR_TOKEN_END && t.kind != PGR_TOKEN_ERROR);
+	if (t.kind == ';')
+		pgr_lexer_next(lexer, &t);
+	return t.kind == PGR_TOKEN_END;
+}
+
+/* May a text run what only the catalog knows, or begin a transaction in which others do? */
+static bool
+needs_verdict(const char *text, size_t len)
+{
+	struct pgr_name_walk walk;
+	struct pgr_lexer lexer;
+	struct pgr_token first;
+	struct pgr_token second;
+	struct pgr_name name;
+
+	pgr_lexer_init(&lexer, text, len, true);
+	pgr_lexer_next(&lexer, &first);
+	pgr_lexer_next(&lexer, &second);
+	if (pgr_token_is(&first, PGR_WORD_BEGIN) || pgr_token_is(&first, PGR_WORD_START))
+		return true;
+	if (runs_nothing(&first, &second) && is_last(&lexer))
+		return false;
+	pgr_name_walk_init(&walk, text, len, true);
+	return pgr_name_walk_next(&walk, &name);
+}
+
+bool
+pgr_catalog_must_wait(struct pgr_worker *w, struct pgr_server *s, const char *text, size_t len)
+{
+	struct pgr_known *known = &s->pool->known;
+	struct pgr_client *c = s->leg->client;
+	uint64_t policy = atomic_load_explicit(&s->pool->view.pool->set.on_session_feature, memory_order_relaxed);
+
+	if (c->mode == PGR_MODE_SESSION || policy == PGR_ON_FEATURE_IGNORE || s->skipping ||
+		(known->retry_at != 0 && w->now < known->retry_at) || !needs_verdict(text, len))
+		return false;
+	if (s->status != PGR_TXN_IDLE || s->batch || s->copy_in) {
+		s->unjudged = true;
+		return false;
+	}
+	if (s->replies.count > (pgr_server_is_being_set_up(s) ? 1u : 0u)) {
+		c->stalled = true;
+		return true;
+	}
+	if (known->load == NULL && begin(w, s) != PGR_OK) {
+		pgr_catalog_lost(w, s);
+		return false;
+	}
+	s->leg->judging = c->stalled = true;
+	return true;
+}
+
+/* -- what changes it */
+
+static bool
+begins(const char *tag, const char *word)
+{
+	return strncmp(tag, word, strlen(word)) == 0;
+}
+
+static unsigned
+made_by(const char *tag, const struct pgr_reading *reading)
+{
+	static const char *const harmless[] = {"INDEX", "ROLE", "DATABASE", "TABLESPACE", "STATISTICS", "PUBLICATION",
+		"SUBSCRIPTION", "SERVER", "USER MAPPING"};
+	static const char *const running[] = {"FUNCTION", "PROCEDURE", "ROUTINE", "EXTENSION", "AGGREGATE", "SCHEMA"};
+	const char *what = strchr(tag, ' ');
+
+	if (begins(tag, "DO") || begins(tag, "COMMIT PREPARED") || begins(tag, "IMPORT FOREIGN SCHEMA"))
+		return MADE_SCHEMA | MADE_BODIES;
+	if (what == NULL || !(begins(tag, "CREATE ") || begins(tag, "ALTER ") || begins(tag, "DROP ")))
+		return 0;
+	what++;
+	for (size_t i = 0; i < PGR_COUNT_OF(harmless); i++)
+		if (begins(what, harmless[i]))
+			return 0;
+	for (size_t i = 0; i < PGR_COUNT_OF(running) && tag[0] != 'D'; i++)
+		if (begins(what, running[i]))
+			return MADE_SCHEMA | MADE_BODIES;
+	if (reading != NULL && reading->temporary)
+		return MADE_LOCAL;
+	/* it becomes unsafe by naming what is */
+	return reading != NULL && reading->pin != PGR_PIN_NONE_REASON ? MADE_SCHEMA | MADE_BODIES : MADE_SCHEMA;
+}
+
+void
+pgr_catalog_note(struct pgr_server *s, const struct pgr_reply *r, const char *tag)
+{
+	unsigned made = 0;
+
+	if (tag[0] == 'C' || tag[0] == 'A' || tag[0] == 'D' || tag[0] == 'I')
+		made = made_by(tag, r->reading);
+	/* in one text with what it calls, which was judged before that was made */
+	if ((s->made & MADE_BODIES) != 0 && made == 0 && !begins(tag, "COMMIT") && !begins(tag, "ROLLBACK"))
+		s->unjudged = true;
+	s->made |= (uint8_t)made;
+}
+
+void
+pgr_catalog_publish(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_ddl *ddl = &w->shm->seg->ddl[place_of(w, s->pool->view.pool)];
+
+	if ((s->made & MADE_SCHEMA) != 0)
+		atomic_fetch_add(&ddl->schema, 1);
+	if ((s->made & MADE_BODIES) != 0)
+		atomic_fetch_add(&ddl->bodies, 1);
+	s->made = 0;
+}
+
+uint64_t
+pgr_catalog_state(const struct pgr_worker *w, const struct pgr_wpool *pool)
+{
+	uint32_t place = pool->known.known ? pool->known.place : place_of(w, pool->view.pool);
+
+	return atomic_load_explicit(&w->shm->seg->ddl[place].schema, memory_order_relaxed) *
+		UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* -- the look */
+
+bool
+pgr_catalog_must_look(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_pool *pool = s->pool->view.pool;
+	uint64_t every = atomic_load_explicit(&pool->set.catalog_refresh, memory_order_relaxed);
+	uint64_t last = atomic_load_explicit(&pool->catalog_at, memory_order_relaxed);
+
+	return every != 0 && w->now >= last + every && s->pool->known.known && s->pool->known.catalog != NULL &&
+		atomic_compare_exchange_strong(&pool->catalog_at, &last, w->now) &&
+		pgr_back_query(w, s, PGR_PURPOSE_LOOK, look) != PGR_CLOSED;
+}
+
+void
+pgr_catalog_looked(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	uint32_t place = place_of(w, s->pool->view.pool);
+	struct field f[5];
+
+	if (fields_of(p, size, f) == 2)
+		seen(w, s->pool, place, digest_of(w, f[1]), atomic_load(&w->shm->seg->ddl[place].bodies));
+}

@@ -1,0 +1,59 @@
+/*
+ * What the texts of a pool's clients call and touch, judged by the catalog of their database
+ * (parser/catalog.h). Each worker reads it for itself, over a connection that a client has just leased,
+ * before the first text that needs it, and anew when DDL has changed it.
+ */
+#ifndef PGR_WORKER_CATALOG_H
+#define PGR_WORKER_CATALOG_H
+
+#include "worker/worker.h"
+
+/* Readings that were made without a catalog; struct pgr_known.serial. */
+#define PGR_CATALOG_NONE UINT32_MAX
+
+/* Are the verdicts at hand those of now? */
+static inline bool
+pgr_catalog_is_current(const struct pgr_worker *w, const struct pgr_wpool *pool)
+{
+	const struct pgr_known *known = &pool->known;
+
+	return known->known && known->retry_at == 0 &&
+		known->bodies == atomic_load_explicit(&w->shm->seg->ddl[known->place].bodies, memory_order_relaxed) &&
+		known->epoch == atomic_load_explicit(&pool->view.pool->epoch, memory_order_relaxed);
+}
+
+/*
+ * They are not. True: the client of s waits until it may be judged what its text (which need not end in
+ * a NUL) leaves behind. False: the text may be sent, and where it could call something the connection is
+ * closed at the end of its lease.
+ */
+bool pgr_catalog_must_wait(struct pgr_worker *w, struct pgr_server *s, const char *text, size_t len);
+
+/* What the server says to the query for the catalog: a DataRow, an error, the end. */
+void pgr_catalog_row(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size);
+void pgr_catalog_failed(struct pgr_worker *w, struct pgr_server *s, const char *why);
+void pgr_catalog_end(struct pgr_worker *w, struct pgr_server *s);
+
+/* The connection goes, with the queries on it. */
+void pgr_catalog_lost(struct pgr_worker *w, struct pgr_server *s);
+
+/* The record of the pool is used for another one. */
+void pgr_catalog_forget(struct pgr_wpool *pool);
+
+/* A statement of a client's is done. */
+void pgr_catalog_note(struct pgr_server *s, const struct pgr_reply *r, const char *tag);
+
+/* Its transaction is over: everybody is to know what it has changed. */
+void pgr_catalog_publish(struct pgr_worker *w, struct pgr_server *s);
+
+/*
+ * Is it time to look whether the catalog was changed without us? Then the server is asked, before its
+ * lease ends.
+ */
+bool pgr_catalog_must_look(struct pgr_worker *w, struct pgr_server *s);
+void pgr_catalog_looked(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size);
+
+/* What names mean now; for the names of statements. */
+uint64_t pgr_catalog_state(const struct pgr_worker *w, const struct pgr_wpool *pool);
+
+#endif
