@@ -471,6 +471,20 @@ on_probed(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 		pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
 }
 
+/* A ReadyForQuery of what we have asked for ourselves. c: NULL: the client has left. */
+static void
+on_our_ready(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, enum pgr_purpose purpose)
+{
+	if (purpose == PGR_PURPOSE_CATALOG)
+		pgr_catalog_end(w, s);
+	else if (purpose == PGR_PURPOSE_LOOK)
+		s->looks = false;
+	else if (c != NULL && purpose == PGR_PURPOSE_RESTORE && !s->settings_failed)
+		end_restore(w, s, c);
+	else if (c != NULL && purpose == PGR_PURPOSE_PROBE)
+		on_probed(w, s, c);
+}
+
 static bool
 on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
@@ -504,14 +518,10 @@ on_ready(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 		pgr_catalog_publish(w, s);
 	if (s->cycle.eventful && (purpose == PGR_PURPOSE_NONE || purpose == PGR_PURPOSE_SETTLE))
 		pgr_effect_ready(w, s);
-	if (c != NULL && !r->ours)
+	if (purpose != PGR_PURPOSE_NONE)
+		on_our_ready(w, s, c, purpose);
+	else if (c != NULL)
 		on_client_ready(w, s, c, p, size);
-	else if (c != NULL && purpose == PGR_PURPOSE_RESTORE && !s->settings_failed)
-		end_restore(w, s, c);
-	else if (c != NULL && purpose == PGR_PURPOSE_PROBE)
-		on_probed(w, s, c);
-	else if (purpose == PGR_PURPOSE_CATALOG)
-		pgr_catalog_end(w, s);
 	answered(w, s);
 	if (s->uncancelable && s->committing == 0) {
 		s->uncancelable = false;
@@ -582,7 +592,7 @@ wants_whole(char type, uint32_t size)
 static bool
 answers_us(struct pgr_server *s)
 {
-	const struct pgr_reply *head = pgr_replies_head(&s->replies);
+	const struct pgr_reply *head = s->loads || s->looks ? pgr_replies_head(&s->replies) : NULL;
 
 	return head != NULL && head->purpose >= PGR_PURPOSE_CATALOG;
 }
@@ -757,7 +767,7 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 	}
 	pgr_replies_fini(&s->replies);
 	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = s->stray_sync = false;
-	s->probe = s->doomed = s->uncancelable = false;
+	s->probe = s->doomed = s->uncancelable = s->looks = false;
 	s->unnamed_pending = 0;
 	s->status = PGR_TXN_IDLE;
 	memset(&s->cycle, 0, sizeof(s->cycle));

@@ -22,6 +22,7 @@
 #include "worker/server.h"
 
 #define RETRY (10 * PGR_USEC_PER_SEC) /* after the catalog could not be read */
+#define SAFE 1u /* struct pgr_known.serial where nothing is unsafe: the same for all databases */
 #define BODIES_MOST (64u << 20)       /* bytes of all bodies; more are not judged */
 
 /* What has changed in a transaction; struct pgr_server.made */
@@ -156,18 +157,20 @@ place_of(const struct pgr_worker *w, const struct pgr_pool *pool)
 /* -- what is there */
 
 static void
-install(struct pgr_known *known, const struct pgr_catalog_load *load, struct pgr_catalog *catalog, pgr_usec retry_at)
+install(const struct pgr_worker *w, struct pgr_known *known, const struct pgr_catalog_load *load,
+	struct pgr_catalog *catalog, pgr_usec retry_at)
 {
 	static uint32_t serial;
 
 	pgr_catalog_free(known->catalog);
 	known->catalog = catalog;
-	known->serial = catalog == NULL ? PGR_CATALOG_NONE
-		: pgr_catalog_count(catalog) == 0 ? 0 : ++serial % (PGR_CATALOG_NONE - 1) + 1;
-	known->known = true;
+	known->unsafe = catalog != NULL && pgr_catalog_count(catalog) > 0 ? pgr_catalog_names(catalog) : NULL;
+	if (known->unsafe != NULL)
+		serial = PGR_MAX(serial + 1, SAFE + 1);
+	known->serial = catalog == NULL ? 0 : known->unsafe == NULL ? SAFE : serial;
 	known->bodies = load->bodies;
 	known->epoch = load->epoch;
-	known->place = load->place;
+	known->ddl = retry_at == 0 ? &w->shm->seg->ddl[load->place] : NULL;
 	known->retry_at = retry_at;
 }
 
@@ -401,9 +404,10 @@ finish(struct pgr_worker *w, struct pgr_server *s, bool good)
 		load->build = NULL;
 	}
 	if (catalog != NULL || known->catalog == NULL)
-		install(known, load, catalog, catalog != NULL ? 0 : w->now + RETRY);
-	else
-		known->retry_at = w->now + RETRY; /* better what was known before than nothing */
+		install(w, known, load, catalog, catalog != NULL ? 0 : w->now + RETRY);
+	else /* better what was known before than nothing */
+		*known = (struct pgr_known){.catalog = known->catalog, .unsafe = known->unsafe,
+			.serial = known->serial, .retry_at = w->now + RETRY};
 	pgr_catalog_builder_free(load->build);
 	free(load->body);
 	free(load);
@@ -503,7 +507,7 @@ pgr_catalog_must_wait(struct pgr_worker *w, struct pgr_server *s, const char *te
 	uint64_t policy = atomic_load_explicit(&s->pool->view.pool->set.on_session_feature, memory_order_relaxed);
 
 	if (c->mode == PGR_MODE_SESSION || policy == PGR_ON_FEATURE_IGNORE || s->skipping ||
-		(known->retry_at != 0 && w->now < known->retry_at) || !needs_verdict(text, len))
+		w->now < known->retry_at || !needs_verdict(text, len))
 		return false;
 	if (s->status != PGR_TXN_IDLE || s->batch || s->copy_in) {
 		s->unjudged = true;
@@ -555,12 +559,10 @@ made_by(const char *tag, const struct pgr_reading *reading)
 }
 
 void
-pgr_catalog_note(struct pgr_server *s, const struct pgr_reply *r, const char *tag)
+pgr_catalog_made(struct pgr_server *s, const struct pgr_reply *r, const char *tag)
 {
-	unsigned made = 0;
+	unsigned made = made_by(tag, r->reading);
 
-	if (tag[0] == 'C' || tag[0] == 'A' || tag[0] == 'D' || tag[0] == 'I')
-		made = made_by(tag, r->reading);
 	/* in one text with what it calls, which was judged before that was made */
 	if ((s->made & MADE_BODIES) != 0 && made == 0 && !begins(tag, "COMMIT") && !begins(tag, "ROLLBACK"))
 		s->unjudged = true;
@@ -582,24 +584,34 @@ pgr_catalog_publish(struct pgr_worker *w, struct pgr_server *s)
 uint64_t
 pgr_catalog_state(const struct pgr_worker *w, const struct pgr_wpool *pool)
 {
-	uint32_t place = pool->known.known ? pool->known.place : place_of(w, pool->view.pool);
+	const struct pgr_ddl *ddl =
+		pool->known.ddl != NULL ? pool->known.ddl : &w->shm->seg->ddl[place_of(w, pool->view.pool)];
 
-	return atomic_load_explicit(&w->shm->seg->ddl[place].schema, memory_order_relaxed) *
-		UINT64_C(0x9e3779b97f4a7c15);
+	return atomic_load_explicit(&ddl->schema, memory_order_relaxed) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* -- the look */
 
 bool
-pgr_catalog_must_look(struct pgr_worker *w, struct pgr_server *s)
+pgr_catalog_ask(struct pgr_worker *w, struct pgr_server *s)
 {
+	struct pgr_known *known = &s->pool->known;
 	struct pgr_pool *pool = s->pool->view.pool;
 	uint64_t every = atomic_load_explicit(&pool->set.catalog_refresh, memory_order_relaxed);
 	uint64_t last = atomic_load_explicit(&pool->catalog_at, memory_order_relaxed);
 
-	return every != 0 && w->now >= last + every && s->pool->known.known && s->pool->known.catalog != NULL &&
-		atomic_compare_exchange_strong(&pool->catalog_at, &last, w->now) &&
-		pgr_back_query(w, s, PGR_PURPOSE_LOOK, look) != PGR_CLOSED;
+	known->look_at = w->now + PGR_USEC_PER_SEC; /* whether to look: that may be configured anew */
+	if (every == 0 || known->ddl == NULL)
+		return false;
+	if (w->now < last + every) {
+		known->look_at = PGR_MIN(known->look_at, last + every);
+		return false;
+	}
+	if (!atomic_compare_exchange_strong(&pool->catalog_at, &last, w->now) ||
+		pgr_back_query(w, s, PGR_PURPOSE_LOOK, look) == PGR_CLOSED)
+		return false;
+	s->looks = true;
+	return true;
 }
 
 void

@@ -8,17 +8,14 @@
 
 #include "worker/worker.h"
 
-/* Readings that were made without a catalog; struct pgr_known.serial. */
-#define PGR_CATALOG_NONE UINT32_MAX
-
 /* Are the verdicts at hand those of now? */
 static inline bool
-pgr_catalog_is_current(const struct pgr_worker *w, const struct pgr_wpool *pool)
+pgr_catalog_is_current(const struct pgr_wpool *pool)
 {
 	const struct pgr_known *known = &pool->known;
 
-	return known->known && known->retry_at == 0 &&
-		known->bodies == atomic_load_explicit(&w->shm->seg->ddl[known->place].bodies, memory_order_relaxed) &&
+	return known->ddl != NULL &&
+		known->bodies == atomic_load_explicit(&known->ddl->bodies, memory_order_relaxed) &&
 		known->epoch == atomic_load_explicit(&pool->view.pool->epoch, memory_order_relaxed);
 }
 
@@ -40,17 +37,32 @@ void pgr_catalog_lost(struct pgr_worker *w, struct pgr_server *s);
 /* The record of the pool is used for another one. */
 void pgr_catalog_forget(struct pgr_wpool *pool);
 
-/* A statement of a client's is done. */
-void pgr_catalog_note(struct pgr_server *s, const struct pgr_reply *r, const char *tag);
+/* A statement of a client's is done; only of few it matters. */
+void pgr_catalog_made(struct pgr_server *s, const struct pgr_reply *r, const char *tag);
+
+static inline void
+pgr_catalog_note(struct pgr_server *s, const struct pgr_reply *r, const char *tag)
+{
+	if (PGR_UNLIKELY(s->made != 0 || tag[0] == 'C' || tag[0] == 'A' || tag[0] == 'D' ||
+			(tag[0] == 'I' && tag[1] == 'M')))
+		pgr_catalog_made(s, r, tag);
+}
 
 /* Its transaction is over: everybody is to know what it has changed. */
 void pgr_catalog_publish(struct pgr_worker *w, struct pgr_server *s);
 
 /*
  * Is it time to look whether the catalog was changed without us? Then the server is asked, before its
- * lease ends.
+ * lease ends. False: nothing was asked.
  */
-bool pgr_catalog_must_look(struct pgr_worker *w, struct pgr_server *s);
+bool pgr_catalog_ask(struct pgr_worker *w, struct pgr_server *s);
+
+static inline bool
+pgr_catalog_must_look(struct pgr_worker *w, struct pgr_server *s)
+{
+	return PGR_UNLIKELY(w->now >= s->pool->known.look_at) && pgr_catalog_ask(w, s);
+}
+
 void pgr_catalog_looked(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size);
 
 /* What names mean now; for the names of statements. */

@@ -164,39 +164,28 @@ pgr_client_accept(struct pgr_worker *w, struct pgr_watch *listener)
 	}
 }
 
+/* Clients in a state are counted there; for the states that are not counted in what nobody reads. */
 static _Atomic uint64_t *
-gauge(struct pgr_client *c, uint32_t state)
+gauge(struct pgr_stats_pool *stats, uint32_t state)
 {
-	struct pgr_stats_pool *stats = c->leg.pool != NULL ? c->leg.pool->stats : NULL;
+	static _Atomic uint64_t nobodys;
 
-	if (stats == NULL)
-		return NULL;
-	switch ((enum pgr_client_state)state) {
-	case PGR_CLIENT_IDLE:
-		return &stats->cl_idle;
-	case PGR_CLIENT_WAITING:
-		return &stats->cl_waiting;
-	case PGR_CLIENT_ACTIVE:
-		return &stats->cl_active;
-	case PGR_CLIENT_FREE:
-	case PGR_CLIENT_LOGIN:
-		break;
-	}
-	return NULL;
+	return state == PGR_CLIENT_ACTIVE ? &stats->cl_active
+		: state == PGR_CLIENT_WAITING ? &stats->cl_waiting
+		: state == PGR_CLIENT_IDLE ? &stats->cl_idle : &nobodys;
 }
 
 void
 pgr_client_mark(struct pgr_worker *w, struct pgr_client *c, enum pgr_client_state state)
 {
 	struct pgr_client_rec *rec = pgr_client_rec(w, c);
-	uint32_t was = atomic_load_explicit(&rec->state, memory_order_relaxed);
-	_Atomic uint64_t *before = gauge(c, was);
-	_Atomic uint64_t *after = gauge(c, state);
+	struct pgr_wpool *pool = c->leg.pool;
 
-	if (before != NULL)
-		pgr_stat_add(before, (uint64_t)-1);
-	if (after != NULL)
-		pgr_stat_add(after, 1);
+	if (pool != NULL) {
+		pgr_stat_add(gauge(pool->stats, atomic_load_explicit(&rec->state, memory_order_relaxed)),
+			(uint64_t)-1);
+		pgr_stat_add(gauge(pool->stats, state), 1);
+	}
 	atomic_store_explicit(&rec->slot, c->leg.server != NULL ? c->leg.server->slot.n + 1 : 0,
 		memory_order_relaxed);
 	atomic_store_explicit(&rec->since, w->now, memory_order_relaxed);

@@ -134,6 +134,8 @@ may_send(struct pgr_worker *w, struct pgr_client *c)
 		return need_server(w, c);
 	if (pgr_stream_blocked(&s->io) || s->replies.count >= PGR_REPLIES_MOST)
 		c->stalled = true;
+	else if (s->batch && c->query_start != 0 && !c->leg.fresh && !s->settings_failed)
+		return true; /* the messages before it have seen to all of that */
 	else if (c->leg.held || c->leg.tried || c->leg.judging ||
 		(!s->batch && !s->copy_in && s->replies.count > 0 && must_yield(c)))
 		c->stalled = true;
@@ -343,14 +345,6 @@ reads_otherwise(const struct pgr_client *c)
 	return (s->replies.count > 0 || c->restore != NULL) && pgr_track_retunes(&c->track);
 }
 
-static uint32_t
-serial_now(const struct pgr_client *c)
-{
-	const struct pgr_known *known = &c->leg.pool->known;
-
-	return known->catalog != NULL ? known->serial : PGR_CATALOG_NONE;
-}
-
 /* What matters in a text that is about to be sent; a reference, or NULL. */
 static struct pgr_reading *
 read_text(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t len)
@@ -361,7 +355,7 @@ read_text(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t l
 
 	if ((opaque || reads_otherwise(c)) && !is_unequivocal(text, len))
 		return pgr_reading_unread(PGR_PIN_ENCODING_REASON);
-	return pgr_readings_get(w->readings, text, len, !strings, c->leg.pool->known.catalog, serial_now(c));
+	return pgr_readings_get(w->readings, text, len, !strings, &c->leg.pool->known);
 }
 
 /* What matters in the text of a statement, by the verdicts of now. */
@@ -370,18 +364,14 @@ read_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement 
 {
 	pgr_reading_unref(st->reading);
 	st->reading = read_text(w, c, st->tail, strlen(st->tail));
-	st->serial = serial_now(c);
+	st->serial = c->leg.pool->known.serial;
 }
 
-/* Must a text wait until it can be told what functions and relations in it leave behind? */
-static bool
-must_wait_to_judge(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t len)
+/* Is it known what functions and relations leave behind, as far as a text of now may call them? */
+static inline bool
+can_judge(const struct pgr_client *c)
 {
-	struct pgr_server *s = c->leg.server;
-
-	if (PGR_LIKELY(pgr_catalog_is_current(w, c->leg.pool) && s->made == 0))
-		return false;
-	return pgr_catalog_must_wait(w, s, text, len);
+	return PGR_LIKELY(pgr_catalog_is_current(c->leg.pool) && c->leg.server->made == 0);
 }
 
 static void
@@ -409,6 +399,8 @@ ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
 
 	if (s->unnamed_pending > 0 || s->skipping)
 		return;
+	if (c->unnamed != NULL && c->unnamed->serial != c->leg.pool->known.serial)
+		read_statement(w, c, c->unnamed);
 	if (c->unnamed == NULL) /* without this the server would take the statement of a stranger */
 		send_close(w, c, (struct pgr_hash128){0, 0}, "");
 	else if (atomic_load_explicit(&pgr_server_slot(w, s)->unnamed, memory_order_relaxed) !=
@@ -522,7 +514,7 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 		return FEED_WAIT;
 	/* with a NUL before its end the server refuses it */
 	len -= whole && len > 0 && text[len - 1] == '\0' ? 1 : 0;
-	if (whole && must_wait_to_judge(w, c, text, len))
+	if (whole && !can_judge(c) && pgr_catalog_must_wait(w, c->leg.server, text, len))
 		return FEED_WAIT;
 	reading = whole ? read_text(w, c, text, len) : pgr_reading_unread(PGR_PIN_UNREAD_REASON);
 	if (reading != NULL && reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c))
@@ -812,7 +804,8 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (len > 0 && only_prepares(c, p, have) &&
 		is_known(w, c, name, (size_t)len, tail, tail_len))
 		return parse_alone(w, c, name, (size_t)len, tail, tail_len);
-	if (!may_send(w, c) || must_wait_to_read(c) || must_wait_to_judge(w, c, tail, strlen(tail)))
+	if (!may_send(w, c) || must_wait_to_read(c) ||
+		(!can_judge(c) && pgr_catalog_must_wait(w, c->leg.server, tail, strlen(tail))))
 		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
 	if (refuses_pins(c)) {
@@ -856,7 +849,7 @@ find_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t 
 
 	if (named == NULL || is_cleared(c, named) || renew(w, c, named) != PGR_OK)
 		return NULL;
-	if (PGR_UNLIKELY(named->statement->serial != serial_now(c)))
+	if (PGR_UNLIKELY(named->statement->serial != c->leg.pool->known.serial))
 		read_statement(w, c, named->statement);
 	ensure_statement(w, c, named->statement);
 	return named;
@@ -878,7 +871,7 @@ unnamed_reading(const struct pgr_client *c)
 	return c->unnamed != NULL ? c->unnamed->reading : NULL;
 }
 
-/* The text that a Bind of this statement would run; NULL: none, or one that is on its way already. */
+/* The text that a Bind of this statement would run; NULL: none. */
 static const char *
 text_of(const struct pgr_client *c, const char *name, size_t len)
 {
@@ -886,18 +879,15 @@ text_of(const struct pgr_client *c, const char *name, size_t len)
 
 	if (len > 0)
 		return named != NULL ? named->statement->tail : NULL;
-	return c->unnamed != NULL && c->leg.server->unnamed_pending == 0 ? c->unnamed->tail : NULL;
+	return c->unnamed != NULL ? c->unnamed->tail : NULL;
 }
 
-/* The same for what is run by a Bind; only when verdicts have changed. */
+/* Must a Bind wait because verdicts have changed since its statement was judged? */
 static bool
 must_wait_to_bind(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
 {
-	const char *text;
+	const char *text = text_of(c, name, len);
 
-	if (PGR_LIKELY(pgr_catalog_is_current(w, c->leg.pool) && c->leg.server->made == 0))
-		return false;
-	text = text_of(c, name, len);
 	return text != NULL && pgr_catalog_must_wait(w, c->leg.server, text, strlen(text));
 }
 
@@ -949,11 +939,10 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 		return FEED_WAIT;
 	if (is_unproved(c, name, (size_t)name_len))
 		return wait_for_earlier(c);
-	if (must_wait_to_bind(w, c, name, (size_t)name_len))
+	if ((name_len > 0 || c->leg.server->unnamed_pending == 0) && !can_judge(c) &&
+		must_wait_to_bind(w, c, name, (size_t)name_len))
 		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
-	if (name_len == 0 && c->unnamed != NULL && c->unnamed->serial != serial_now(c))
-		read_statement(w, c, c->unnamed);
 	if (name_len == 0)
 		ensure_unnamed(w, c);
 	else

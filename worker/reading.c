@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "parser/catalog.h"
 #include "parser/screen.h"
+#include "worker/worker.h"
 
 #define CELLS 512u
 #define KEPT_MOST 4096u /* bytes of a text that is kept for when it comes again */
@@ -143,16 +144,16 @@ reading_new(const struct pgr_facts *facts, enum pgr_pin pin, const char *text, s
 
 /* NULL: no memory. */
 static struct pgr_reading *
-read_anew(const char *text, size_t len, bool standard_strings, const struct pgr_catalog *catalog)
+read_anew(const char *text, size_t len, bool standard_strings, const struct pgr_known *known)
 {
 	enum pgr_feature called = PGR_FEATURE_NONE;
-	bool judged = catalog != NULL;
+	bool judged = known->catalog != NULL;
 	struct pgr_facts facts;
 	struct pgr_reading *r;
 
-	pgr_session_read(text, len, standard_strings, judged ? pgr_catalog_names(catalog) : NULL, &facts);
+	pgr_session_read(text, len, standard_strings, known->unsafe, &facts);
 	if ((facts.flags & PGR_FACTS_NAMED) != 0)
-		called = pgr_catalog_judge(catalog, text, len, standard_strings);
+		called = pgr_catalog_judge(known->catalog, text, len, standard_strings);
 	r = reading_new(&facts, pgr_pin_of(&facts, called, judged), text, len);
 	if (r == NULL)
 		return NULL;
@@ -175,26 +176,26 @@ unless_plain(struct pgr_reading *r)
 
 struct pgr_reading *
 pgr_readings_get(struct pgr_readings *all, const char *text, size_t len, bool standard_strings,
-	const struct pgr_catalog *catalog, uint32_t serial)
+	const struct pgr_known *known)
 {
 	struct pgr_reading **cell;
 	struct pgr_reading *r;
 	uint64_t hash;
 
-	if (pgr_screen_clean(text, len, catalog != NULL ? pgr_catalog_names(catalog) : NULL))
+	if (pgr_screen_clean(text, len, known->unsafe))
 		return NULL;
 	if (len > KEPT_MOST)
-		return unless_plain(read_anew(text, len, standard_strings, catalog));
+		return unless_plain(read_anew(text, len, standard_strings, known));
 	hash = pgr_hash64(&all->key, text, len) | 1;
 	cell = &all->cell[hash >> 32 & (CELLS - 1)];
 	r = *cell;
 	if (r == NULL || r->hash != hash || r->len != len || r->standard_strings != standard_strings ||
-		r->serial != serial || memcmp(r->text, text, len) != 0) {
-		r = read_anew(text, len, standard_strings, catalog);
+		r->serial != known->serial || memcmp(r->text, text, len) != 0) {
+		r = read_anew(text, len, standard_strings, known);
 		if (r == NULL)
 			return unless_plain(r);
 		r->hash = hash;
-		r->serial = serial;
+		r->serial = known->serial;
 		pgr_reading_unref(*cell);
 		*cell = r;
 	}

@@ -14,7 +14,7 @@
 #include "base/rc.h"
 #include "worker/pin.h"
 
-struct pgr_catalog;
+struct pgr_known;
 
 struct pgr_readings;
 
@@ -50,11 +50,10 @@ struct pgr_readings *pgr_readings_new(const struct pgr_hash_key *key);
 
 /*
  * A new reference to the reading of a text; NULL: nothing in it matters. standard_strings: what
- * standard_conforming_strings is when the server reads it. catalog: what judges its names, or NULL;
- * serial: a number that is another one for other verdicts.
+ * standard_conforming_strings is when the server reads it. known: what judges its names.
  */
 struct pgr_reading *pgr_readings_get(struct pgr_readings *all, const char *text, size_t len,
-	bool standard_strings, const struct pgr_catalog *catalog, uint32_t serial);
+	bool standard_strings, const struct pgr_known *known);
 
 /* The reading of what is not read: it pins. why: enum pgr_pin. */
 struct pgr_reading *pgr_reading_unread(enum pgr_pin why);

@@ -65,14 +65,15 @@ struct pgr_watch {
 
 /* What is known of the catalog of a pool's database; by catalog.c. */
 struct pgr_known {
-	struct pgr_catalog *catalog;   /* NULL: it could not be read */
+	struct pgr_catalog *catalog;   /* NULL: it was not read, or could not be */
+	const struct pgr_name_set *unsafe; /* names in it; NULL: nothing is unsafe, or it is not known */
 	struct pgr_catalog_load *load; /* under way; NULL: none is */
-	uint32_t serial; /* of the verdicts, for readings that were made by them; 0: nothing is unsafe */
+	uint32_t serial; /* of the verdicts, for readings that were made by them; 0: there are none */
 	uint32_t bodies; /* struct pgr_ddl and the pool's epoch, as they were when it was read */
 	uint32_t epoch;
-	uint32_t place;  /* of the database in ddl[] */
-	bool known;      /* it was read, or tried to be */
-	pgr_usec retry_at; /* 0: it is good */
+	const struct pgr_ddl *ddl; /* of the database; NULL: it was not read, or could not be */
+	pgr_usec retry_at; /* it is tried again */
+	pgr_usec look_at;  /* is it time to look whether it has changed? */
 };
 
 /* A pool as this worker knows it. */
@@ -247,6 +248,7 @@ struct pgr_server {
 	bool found;  /* the probe has found something */
 	bool unread; /* leased dirty, and not yet read */
 	bool loads;  /* it is asked for the catalog */
+	bool looks;  /* it is asked whether that has changed */
 	bool unjudged; /* something was run of which the catalog was not asked: closed when it is free */
 	uint8_t made;  /* what DDL has changed in this transaction; catalog.c */
 	uint32_t tuning; /* entries of replies that change settings */
