@@ -226,6 +226,7 @@ clear(struct pgr_pool *pool)
 	atomic_store(&pool->report, 0);
 	atomic_store(&pool->report_at, 0);
 	atomic_store(&pool->catalog_at, 0);
+	atomic_store(&pool->sequences, 0);
 	atomic_store(&pool->catalog, 0);
 	atomic_store(&pool->places, 0);
 	pool->dbname[0] = pool->server_user[0] = '\0';

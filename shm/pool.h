@@ -117,6 +117,7 @@ struct pgr_pool {
 	_Atomic uint64_t catalog_at; /* when the catalog of the database was last looked at */
 	_Atomic uint64_t catalog;    /* digest of what was seen; 0: it was not looked at yet */
 	uint64_t tls;           /* hash of all that holds for TLS to the server */
+	_Atomic uint32_t sequences; /* its clients ask for currval() or lastval(); set by workers */
 	uint32_t forced_user;   /* the login is the database's, not the client's */
 	_Atomic uint32_t kills; /* rises with each KILL: clients that joined before it end */
 	struct {

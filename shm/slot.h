@@ -49,7 +49,7 @@ struct pgr_slot {
 	_Atomic uint32_t home;     /* who speaks TLS on it, pgr_slot_home(); 0: it is in clear */
 	_Atomic uint32_t farewell; /* the home has ended our side of this `conn` */
 	_Atomic uint32_t tls;      /* version and cipher suite (net/tls.h) */
-	char pad[4];
+	_Atomic uint32_t last;     /* who leased it last: the lower half of a client's id */
 } PGR_ALIGNED(64);
 _Static_assert(sizeof(struct pgr_slot) == 128, "two cache lines; docs/SHM.md draws this");
 

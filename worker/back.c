@@ -204,6 +204,16 @@ tell_unwanted(struct pgr_worker *w, const struct pgr_server *s, const struct pgr
 }
 
 static void
+tell_unknown(struct pgr_worker *w)
+{
+	struct pgr_err err;
+
+	pgr_err_set(&err, "55000", "what currval() and lastval() would answer has gone with the server connection");
+	pgr_err_hint(&err, "Use RETURNING, or ask in the transaction that has called nextval().");
+	pgr_client_error(&w->out, PGR_SEVERITY_ERROR, &err);
+}
+
+static void
 tell_too_many(struct pgr_worker *w)
 {
 	struct pgr_err err;
@@ -267,8 +277,11 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	if (s->leg != NULL && !s->settings_failed && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
 			(head->purpose == PGR_PURPOSE_RESTORE && !may_begin_anew(s, head)))) {
 		/* the server has failed as it was made to (front.c): the client is told why */
-		if (head_is(s, PGR_REPLY_REFUSED) && head->reading != NULL)
+		if (head_is(s, PGR_REPLY_REFUSED) && head->reading != NULL &&
+			head->reading->pin != PGR_PIN_NONE_REASON)
 			tell_unwanted(w, s, head->reading);
+		else if (head_is(s, PGR_REPLY_REFUSED) && head->reading != NULL)
+			tell_unknown(w);
 		else if (head_is(s, PGR_REPLY_REFUSED))
 			tell_too_many(w);
 		else

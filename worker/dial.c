@@ -216,6 +216,7 @@ begin_attempt(struct pgr_worker *w, struct pgr_server *s)
 	atomic_store(&slot->epoch, dial->epoch);
 	atomic_store(&slot->born, w->now);
 	atomic_store(&slot->pid, 0);
+	atomic_store(&slot->last, 0);
 	atomic_store(&slot->reason, PGR_CLOSE_SERVER);
 	pgr_server_cold(w, s)->addr = dial->addr[dial->at];
 	dial->stage = STAGE_CONNECT;

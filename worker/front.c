@@ -48,8 +48,9 @@ fail_session(struct pgr_worker *w, struct pgr_client *c, const char *sqlstate, c
 	return FEED_END;
 }
 
+/* forget: what currval() and lastval() would answer is another client's. */
 static void
-apply_settings(struct pgr_worker *w, struct pgr_client *c)
+apply_settings(struct pgr_worker *w, struct pgr_client *c, bool forget)
 {
 	struct pgr_server *s = c->leg.server;
 	struct pgr_slot *slot = pgr_server_slot(w, s);
@@ -57,6 +58,8 @@ apply_settings(struct pgr_worker *w, struct pgr_client *c)
 	struct pgr_out out;
 
 	pgr_out_init(&out, sql, sizeof(sql) - 1);
+	if (forget)
+		pgr_out_text(&out, "DISCARD SEQUENCES;");
 	if (!pgr_settings_difference(slot, pgr_server_cold(w, s), c->settings, &out)) {
 		s->settings_failed = true;
 		return;
@@ -71,13 +74,16 @@ apply_settings(struct pgr_worker *w, struct pgr_client *c)
 void
 pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 {
-	struct pgr_slot *slot = pgr_server_slot(w, c->leg.server);
+	struct pgr_server *s = c->leg.server;
+	struct pgr_slot *slot = pgr_server_slot(w, s);
+	bool forget = !s->continued &&
+		atomic_load_explicit(&s->pool->view.pool->sequences, memory_order_relaxed) != 0;
 
 	c->leg.fresh = false;
 	if (atomic_load_explicit(&slot->startup, memory_order_relaxed) != 0)
 		pgr_client_forget_settings(c); /* they are the server's */
-	else if (atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
-		apply_settings(w, c);
+	else if (forget || atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
+		apply_settings(w, c, forget);
 	if (c->mode == PGR_MODE_SESSION) {
 		c->pin = PGR_PIN_SESSION_REASON;
 		pgr_settings_unknown(slot);
@@ -481,6 +487,35 @@ refuses_pins(const struct pgr_client *c)
 		c->mode != PGR_MODE_SESSION && !c->leg.server->skipping;
 }
 
+/* Has the client asked for something in this lease that may have called nextval()? */
+static bool
+has_run(const struct pgr_server *s)
+{
+	for (uint32_t i = 0; i < s->replies.count; i++) {
+		const struct pgr_reply *r = pgr_replies_at((struct pgr_replies *)(uintptr_t)&s->replies, i);
+
+		if (!r->ours && (r->kind == PGR_REPLY_QUERY || r->kind == PGR_REPLY_EXECUTE ||
+				r->kind == PGR_REPLY_FUNCTION))
+			return true;
+	}
+	return s->status != PGR_TXN_IDLE;
+}
+
+/*
+ * May the server be asked for currval() or lastval()? Where it has served others since, it would have
+ * nothing to say, or a value of theirs; from now on leases of this pool begin with DISCARD SEQUENCES.
+ */
+static bool
+may_ask_sequence(const struct pgr_client *c, const struct pgr_reading *reading)
+{
+	const struct pgr_server *s = c->leg.server;
+
+	if (reading == NULL || !reading->sequence || c->pin != PGR_PIN_NONE_REASON)
+		return true;
+	atomic_store_explicit(&s->pool->view.pool->sequences, 1, memory_order_relaxed);
+	return s->continued || s->skipping || reading->several || has_run(s);
+}
+
 /* Instead of the Query something fails on the server, so that a transaction fails with it. */
 static enum feed
 query_refused(
@@ -517,7 +552,8 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (whole && !can_judge(c) && pgr_catalog_must_wait(w, c->leg.server, text, len))
 		return FEED_WAIT;
 	reading = whole ? read_text(w, c, text, len) : pgr_reading_unread(PGR_PIN_UNREAD_REASON);
-	if (reading != NULL && reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c))
+	if ((reading != NULL && reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c)) ||
+		!may_ask_sequence(c, reading))
 		return query_refused(w, c, reading, size);
 	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
 	expect_read(w, c, PGR_REPLY_QUERY, reading);
@@ -610,11 +646,11 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
 }
 
 /*
- * One more than a client may keep, or what the configuration refuses: the server aborts what it aborts
- * at any error of a Parse.
+ * One more than a client may keep, or what is not allowed: the server aborts what it aborts at any error
+ * in a batch.
  */
 static enum feed
-parse_refused(struct pgr_worker *w, struct pgr_client *c, struct pgr_reading *reading)
+refused_in_batch(struct pgr_worker *w, struct pgr_client *c, struct pgr_reading *reading)
 {
 	expect_read(w, c, PGR_REPLY_REFUSED, reading);
 	pgr_back_spoil(&w->out);
@@ -694,7 +730,7 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	if (named != NULL)
 		return parse_duplicate(w, c, named);
 	if (!pgr_names_have_room(c->names, name_len, tail_len))
-		return parse_refused(w, c, NULL);
+		return refused_in_batch(w, c, NULL);
 	named = add_name(w, c, name, name_len, tail, tail_len);
 	if (named == NULL)
 		return fail_session(w, c, "53200", "out of memory");
@@ -811,7 +847,7 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (refuses_pins(c)) {
 		reading = read_text(w, c, tail, strlen(tail));
 		if (reading != NULL && reading->pin != PGR_PIN_NONE_REASON)
-			return parse_refused(w, c, reading);
+			return refused_in_batch(w, c, reading);
 		pgr_reading_unref(reading);
 	}
 	if (len == 0)
@@ -926,6 +962,7 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	const char *name = portal + portal_len + 1;
 	ptrdiff_t name_len = portal_len < 0 ? -1 : pgr_wire_string(name, end);
 	struct pgr_named *named = NULL;
+	struct pgr_reading *reading;
 	uint32_t used;
 
 	if (name_len < 0) {
@@ -947,9 +984,13 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 		ensure_unnamed(w, c);
 	else
 		named = find_named(w, c, name, (size_t)name_len);
-	note_portal(w, c, portal, (size_t)portal_len,
-		name_len == 0 ? unnamed_reading(c) : named != NULL ? named->statement->reading : NULL,
-		name + name_len + 1, end);
+	reading = name_len == 0 ? unnamed_reading(c) : named != NULL ? named->statement->reading : NULL;
+	if (!may_ask_sequence(c, reading)) {
+		c->skip = size;
+		c->skip_forward = false;
+		return refused_in_batch(w, c, pgr_reading_ref(reading));
+	}
+	note_portal(w, c, portal, (size_t)portal_len, reading, name + name_len + 1, end);
 	expect_named(c, PGR_REPLY_BIND, named);
 	c->leg.server->batch = true;
 	if (named == NULL) {

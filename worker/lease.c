@@ -110,9 +110,11 @@ static void
 begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 {
 	struct pgr_slot *slot = pgr_server_slot(w, s);
+	uint64_t id = atomic_load_explicit(&pgr_shm_client(w->shm, leg->client->rec)->id, memory_order_relaxed);
 
 	s->use = PGR_SERVER_LEASED;
 	s->leg = leg;
+	s->continued = atomic_load_explicit(&slot->last, memory_order_relaxed) == (uint32_t)id;
 	leg->server = s;
 	leg->fresh = true;
 	leg->tried = leg->judging = false;
@@ -120,9 +122,8 @@ begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 	s->told_fatal = false;
 	s->status = PGR_TXN_IDLE; /* nothing else is ever leased */
 	s->stray_sync = false;
-	atomic_store_explicit(&slot->client, atomic_load_explicit(
-		&pgr_shm_client(w->shm, leg->client->rec)->id, memory_order_relaxed),
-		memory_order_relaxed);
+	atomic_store_explicit(&slot->client, id, memory_order_relaxed);
+	atomic_store_explicit(&slot->last, (uint32_t)id, memory_order_relaxed);
 	atomic_store_explicit(&slot->since, w->now, memory_order_relaxed);
 	pgr_stat_add(&leg->pool->stats->server_assignment_count, 1);
 	pgr_client_mark(w, leg->client, PGR_CLIENT_ACTIVE);

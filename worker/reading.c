@@ -111,7 +111,7 @@ static bool
 matters(const struct pgr_facts *facts, enum pgr_pin pin)
 {
 	return pin != PGR_PIN_NONE_REASON || facts->n_steps > 0 || is_temporary(facts) ||
-		(facts->flags & PGR_FACTS_RELEASES) != 0 ||
+		(facts->flags & (PGR_FACTS_RELEASES | PGR_FACTS_SEQUENCE)) != 0 ||
 		pgr_feature_has(&facts->features, PGR_FEATURE_COMMIT_PREPARED);
 }
 
@@ -129,6 +129,8 @@ reading_new(const struct pgr_facts *facts, enum pgr_pin pin, const char *text, s
 		.pin = (uint8_t)pin,
 		.plain = !matters(facts, pin),
 		.temporary = is_temporary(facts),
+		.sequence = (facts->flags & PGR_FACTS_SEQUENCE) != 0,
+		.several = facts->n_statements > 1,
 		.releases = (facts->flags & PGR_FACTS_RELEASES) != 0,
 		.commits = pgr_feature_has(&facts->features, PGR_FEATURE_COMMIT_PREPARED),
 		.n_steps = facts->n_steps,

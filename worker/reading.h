@@ -34,6 +34,8 @@ struct pgr_reading {
 	bool ends;     /* ends what was set in a transaction, or since a savepoint */
 	bool releases; /* may end what pinned */
 	bool bound;    /* its parameters have got their values */
+	bool sequence; /* asks for currval() or lastval() */
+	bool several;  /* more than one statement */
 	bool temporary; /* makes what only its session sees */
 	bool shows;    /* the probe can tell when what pins has gone */
 	uint8_t pin;   /* enum pgr_pin */

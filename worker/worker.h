@@ -247,6 +247,7 @@ struct pgr_server {
 	bool probe;  /* the client's pin may have ended: to be looked for before the slot is free */
 	bool found;  /* the probe has found something */
 	bool unread; /* leased dirty, and not yet read */
+	bool continued; /* nobody has had it since its client had it last */
 	bool loads;  /* it is asked for the catalog */
 	bool looks;  /* it is asked whether that has changed */
 	bool unjudged; /* something was run of which the catalog was not asked: closed when it is free */
