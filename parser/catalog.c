@@ -403,22 +403,20 @@ pgr_catalog_names(const struct pgr_catalog *catalog)
 	return &catalog->names;
 }
 
-static enum pgr_feature
-judge_token(const struct pgr_catalog *catalog, const char *text, const struct pgr_token *t)
+enum pgr_feature
+pgr_catalog_judge_words(const struct pgr_catalog *catalog, const char *text, size_t len)
 {
-	if (t->kind == PGR_TOKEN_UNICODE_QUOTED)
-		return PGR_FEATURE_ESCAPED_NAME;
-	for (uint32_t pos = t->start; pos < t->end; pos++) {
-		size_t run = run_length(text + pos, t->end - pos);
+	for (size_t pos = 0; pos < len; pos++) {
+		size_t run = run_length(text + pos, len - pos);
 		const struct verdict *v = run > 0 ? look_up(&catalog->bad, name_hash(text + pos, run)) : NULL;
 
 		if (v != NULL && !v->listed)
 			return (enum pgr_feature)v->row;
 		if (catalog->high != PGR_FEATURE_NONE && !pgr_is_ascii(text + pos, run))
 			return (enum pgr_feature)catalog->high;
-		pos += (uint32_t)run;
+		pos += run;
 	}
-	return PGR_FEATURE_NONE;
+	return (enum pgr_feature)catalog->always;
 }
 
 enum pgr_feature
@@ -431,7 +429,8 @@ pgr_catalog_judge(const struct pgr_catalog *catalog, const char *text, size_t le
 		return (enum pgr_feature)catalog->always;
 	pgr_name_walk_init(&walk, text, len, standard_strings);
 	while (pgr_name_walk_next(&walk, &name)) {
-		enum pgr_feature row = judge_token(catalog, text, &name.name);
+		enum pgr_feature row = name.name.kind == PGR_TOKEN_UNICODE_QUOTED ? PGR_FEATURE_ESCAPED_NAME
+			: pgr_catalog_judge_words(catalog, text + name.name.start, name.name.end - name.name.start);
 
 		if (row != PGR_FEATURE_NONE)
 			return row;

@@ -47,6 +47,9 @@ const struct pgr_name_set *pgr_catalog_names(const struct pgr_catalog *catalog);
 enum pgr_feature pgr_catalog_judge(
 	const struct pgr_catalog *catalog, const char *text, size_t len, bool standard_strings);
 
+/* The same by each word in it, in strings and comments too. */
+enum pgr_feature pgr_catalog_judge_words(const struct pgr_catalog *catalog, const char *text, size_t len);
+
 /* Is an extension with functions in C known to leave nothing behind, but for those that are listed? */
 bool pgr_catalog_knows_extension(const char *name);
 

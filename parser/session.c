@@ -282,8 +282,10 @@ read_do(struct pgr_reader *r)
 		else
 			plain = plain && pgr_reader_is(r, PGR_WORD_LANGUAGE);
 	}
-	if (plain && start != 0)
+	if (plain && start != 0) {
+		pgr_reader_look_inside(r, r->text + start, end - start);
 		row = pgr_session_read_body(r->text + start, end - start, true);
+	}
 	if (row != PGR_FEATURE_NONE)
 		pgr_reader_note(r, row);
 }

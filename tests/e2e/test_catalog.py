@@ -53,6 +53,11 @@ LEAKS = {
                   "CALL world.f()"),
     "internal": ("CREATE FUNCTION world.f(text, text, boolean) RETURNS text LANGUAGE internal AS 'set_config_by_name'",
                  "SELECT world.f('app.tenant', 'left behind', false)"),
+    "block": ("CREATE FUNCTION world.f() RETURNS text " + SETS.format("''"), "DO $$ BEGIN PERFORM world.f(); END $$"),
+    "text in a block": ("CREATE FUNCTION world.f() RETURNS text " + SETS.format("''"),
+                        "DO $$ BEGIN EXECUTE 'SELECT ' || 'world.f()'; END $$"),
+    "text that is run": ("CREATE FUNCTION world.f() RETURNS text " + SETS.format("''"),
+                         "SELECT * FROM ts_stat('SELECT to_tsvector(world.f())')"),
     "trigger": ("CREATE TABLE world.t (v text); CREATE FUNCTION world.g() RETURNS trigger " + SETS.format("NEW") + ";"
                 "CREATE TRIGGER g BEFORE INSERT ON world.t FOR EACH ROW EXECUTE FUNCTION world.g()", "INSERT INTO world.t VALUES ('1')"),
     "trigger of a partition": (
