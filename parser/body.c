@@ -190,32 +190,17 @@ string_text(struct pgr_reader *r, const struct pgr_token *t, char *buf, const ch
 }
 
 void
-pgr_reader_look_inside(struct pgr_reader *r, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len && r->unsafe != NULL; i++) {
-		size_t n = 0;
-
-		while (i + n < len && (pgr_lexer_char(text[i + n]) & PGR_CHAR_RUN) != 0)
-			n++;
-		if (n > 0 && pgr_name_set_has(r->unsafe, text + i, n))
-			r->facts->flags |= PGR_FACTS_NAMED | PGR_FACTS_INSIDE;
-		i += n;
-	}
-}
-
-void
 pgr_reader_body_string(struct pgr_reader *r, const struct pgr_token *t)
 {
 	enum pgr_feature row = PGR_FEATURE_NONE;
 	char buf[STRING_MOST];
-	const char *text = r->text + t->start;
-	size_t len = t->end - t->start;
+	const char *text;
+	size_t len;
 
 	if (r->nesting < NESTING_MOST && string_text(r, t, buf, &text, &len))
 		row = read_body(text, len, r->nesting + 1u);
-	else if (mentions(text, len))
+	else if (mentions(r->text + t->start, t->end - t->start))
 		row = PGR_FEATURE_MENTIONED;
-	pgr_reader_look_inside(r, text, len);
 	if (row != PGR_FEATURE_NONE)
 		pgr_reader_note(r, row);
 }

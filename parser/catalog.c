@@ -85,7 +85,7 @@ name_hash(const char *p, size_t len)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < PGR_MIN(len, (size_t)PGR_LITERAL_NAME_MOST); i++) {
 		unsigned char ch = (unsigned char)p[i];
 
 		h = (h ^ (ch >= 'A' && ch <= 'Z' ? ch + ('a' - 'A') : ch)) * UINT64_C(0x100000001b3);
@@ -403,24 +403,33 @@ pgr_catalog_names(const struct pgr_catalog *catalog)
 	return &catalog->names;
 }
 
-enum pgr_feature
-pgr_catalog_judge_words(const struct pgr_catalog *catalog, const char *text, size_t len)
+static enum pgr_feature
+judge_words(const struct pgr_catalog *catalog, const char *p, size_t len)
 {
 	for (size_t pos = 0; pos < len; pos++) {
-		size_t run = run_length(text + pos, len - pos);
-		const struct verdict *v = run > 0 ? look_up(&catalog->bad, name_hash(text + pos, run)) : NULL;
+		size_t run = run_length(p + pos, len - pos);
+		const struct verdict *v = run > 0 ? look_up(&catalog->bad, name_hash(p + pos, run)) : NULL;
 
 		if (v != NULL && !v->listed)
 			return (enum pgr_feature)v->row;
-		if (catalog->high != PGR_FEATURE_NONE && !pgr_is_ascii(text + pos, run))
+		if (catalog->high != PGR_FEATURE_NONE && !pgr_is_ascii(p + pos, run))
 			return (enum pgr_feature)catalog->high;
 		pos += run;
 	}
-	return (enum pgr_feature)catalog->always;
+	return PGR_FEATURE_NONE;
+}
+
+static enum pgr_feature
+judge_token(const struct pgr_catalog *catalog, const char *text, const struct pgr_token *t)
+{
+	if (t->kind == PGR_TOKEN_UNICODE_QUOTED)
+		return PGR_FEATURE_ESCAPED_NAME;
+	return judge_words(catalog, text + t->start, t->end - t->start);
 }
 
 enum pgr_feature
-pgr_catalog_judge(const struct pgr_catalog *catalog, const char *text, size_t len, bool standard_strings)
+pgr_catalog_judge(const struct pgr_catalog *catalog, const char *text, size_t len, bool standard_strings,
+	bool strings)
 {
 	struct pgr_name_walk walk;
 	struct pgr_name name;
@@ -429,13 +438,12 @@ pgr_catalog_judge(const struct pgr_catalog *catalog, const char *text, size_t le
 		return (enum pgr_feature)catalog->always;
 	pgr_name_walk_init(&walk, text, len, standard_strings);
 	while (pgr_name_walk_next(&walk, &name)) {
-		enum pgr_feature row = name.name.kind == PGR_TOKEN_UNICODE_QUOTED ? PGR_FEATURE_ESCAPED_NAME
-			: pgr_catalog_judge_words(catalog, text + name.name.start, name.name.end - name.name.start);
+		enum pgr_feature row = judge_token(catalog, text, &name.name);
 
 		if (row != PGR_FEATURE_NONE)
 			return row;
 	}
-	return PGR_FEATURE_NONE;
+	return strings ? judge_words(catalog, text, len) : PGR_FEATURE_NONE;
 }
 
 bool

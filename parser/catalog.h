@@ -43,12 +43,12 @@ size_t pgr_catalog_count(const struct pgr_catalog *catalog);
 /* For the screen and the reader of facts. */
 const struct pgr_name_set *pgr_catalog_names(const struct pgr_catalog *catalog);
 
-/* The row that the names in a text come to, the first that pins; NONE: they are safe. */
-enum pgr_feature pgr_catalog_judge(
-	const struct pgr_catalog *catalog, const char *text, size_t len, bool standard_strings);
-
-/* The same by each word in it, in strings and comments too. */
-enum pgr_feature pgr_catalog_judge_words(const struct pgr_catalog *catalog, const char *text, size_t len);
+/*
+ * The row that the names in a text come to, the first that pins; NONE: they are safe. strings: what
+ * stands in its strings counts too.
+ */
+enum pgr_feature pgr_catalog_judge(const struct pgr_catalog *catalog, const char *text, size_t len,
+	bool standard_strings, bool strings);
 
 /* Is an extension with functions in C known to leave nothing behind, but for those that are listed? */
 bool pgr_catalog_knows_extension(const char *name);

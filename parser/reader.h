@@ -81,7 +81,5 @@ void pgr_reader_set_config(struct pgr_reader *r);
 /* body.c: a statement begins inside of a body, at the current token; a string inside of a body. */
 void pgr_reader_body_statement(struct pgr_reader *r);
 void pgr_reader_body_string(struct pgr_reader *r, const struct pgr_token *t);
-/* Unsafe names as words, wherever they stand in a text that is run. */
-void pgr_reader_look_inside(struct pgr_reader *r, const char *text, size_t len);
 
 #endif

@@ -259,6 +259,14 @@ read_listen(struct pgr_reader *r, enum pgr_feature kind)
 	take_name(r, step);
 }
 
+/* What its strings name is not looked for here, so it may be unsafe. */
+static void
+runs_texts(struct pgr_reader *r)
+{
+	if (r->unsafe != NULL)
+		r->facts->flags |= PGR_FACTS_NAMED | PGR_FACTS_TEXTS;
+}
+
 /*
  * DO [LANGUAGE name] 'body', in either order: only a body in PL/pgSQL between dollar quotes is read
  * as one.
@@ -282,12 +290,11 @@ read_do(struct pgr_reader *r)
 		else
 			plain = plain && pgr_reader_is(r, PGR_WORD_LANGUAGE);
 	}
-	if (plain && start != 0) {
-		pgr_reader_look_inside(r, r->text + start, end - start);
+	if (plain && start != 0)
 		row = pgr_session_read_body(r->text + start, end - start, true);
-	}
 	if (row != PGR_FEATURE_NONE)
 		pgr_reader_note(r, row);
+	runs_texts(r);
 }
 
 static void
@@ -389,6 +396,7 @@ read_texts(struct pgr_reader *r)
 
 	if (r->params)
 		pgr_reader_note(r, PGR_FEATURE_TEXT_PARAMETER);
+	runs_texts(r);
 	again.pos = r->begin;
 	again.len = r->tok.start;
 	again.signs_end = 0;

@@ -106,10 +106,10 @@ struct pgr_step {
 
 #define PGR_FACTS_ERROR 1u     /* PostgreSQL 18's scanner refuses the text; the rest was not read */
 #define PGR_FACTS_NAMED 2u     /* a name of the given set occurs, perhaps */
-#define PGR_FACTS_INSIDE 32u   /* and that in a string that is run: the body of DO, what query_to_xml() is given */
 #define PGR_FACTS_RELEASES 4u  /* may end what pinned: worth a probe */
 #define PGR_FACTS_SEQUENCE 8u  /* asks for currval() or lastval() */
 #define PGR_FACTS_OVERFLOW 16u /* more steps than fit; pins */
+#define PGR_FACTS_TEXTS 32u    /* runs texts that stand in it as strings: names in those count too */
 
 struct pgr_facts {
 	uint8_t treatment; /* enum pgr_treatment, the heaviest of all */

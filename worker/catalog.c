@@ -56,7 +56,9 @@
 
 /*
  * What uses what: u, user, used. Things that hang on a relation, and functions whose body is no text, with
- * the tree of what they run; PostgreSQL's own functions stand in the tree alone.
+ * the tree of what they run; PostgreSQL's own functions stand in the tree alone. Triggers that partitions
+ * have from their parents are internal before version 15, and those of foreign keys depend on no function.
+ * Partitioned tables stand for their keys.
  */
 #define THINGS                                                                                     \
 	"WITH thing(class,oid,name,tree) AS ("                                                         \
@@ -69,9 +71,16 @@
 	"UNION ALL SELECT " CLASS("pg_constraint") ",k.oid,c.relname,k.conbin::pg_catalog.text "       \
 	"FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid" OP("=") "k.conrelid WHERE " OURS("k.oid") \
 	"UNION ALL SELECT " CLASS("pg_trigger") ",t.oid,c.relname,t.tgqual::pg_catalog.text "          \
-	"FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid" OP("=") "t.tgrelid WHERE NOT t.tgisinternal " \
-	"UNION ALL SELECT " CLASS("pg_proc") ",f.oid,f.proname,pg_catalog.to_jsonb(f)" OP("->>") "'prosqlbody' " \
-	"FROM pg_catalog.pg_proc f WHERE " OURS("f.oid") "AND f.prosrc" OP("=") "'') "
+	"FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid" OP("=") "t.tgrelid "        \
+	"UNION ALL SELECT " CLASS("pg_class") ",x.indexrelid,c.relname,pg_catalog.concat(x.indexprs,x.indpred) " \
+	"FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid" OP("=") "x.indrelid "         \
+	"WHERE " OURS("x.indexrelid") "AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL) "         \
+	"UNION ALL SELECT " CLASS("pg_class") ",c.oid,c.relname,NULL "                                 \
+	"FROM pg_catalog.pg_class c WHERE c.relkind" OP("=") "'p' "                                    \
+	"UNION ALL SELECT " CLASS("pg_proc") ",f.oid,f.proname,"                                       \
+	"pg_catalog.concat(pg_catalog.to_jsonb(f)" OP("->>") "'prosqlbody',f.proargdefaults) "         \
+	"FROM pg_catalog.pg_proc f WHERE " OURS("f.oid")                                               \
+	"AND (f.proargdefaults IS NOT NULL OR f.prosrc" OP("=") "ANY(ARRAY['','aggregate_dummy']))) "
 
 #define USES_HEAD                                                                                     \
 	THINGS                                                                                         \
@@ -95,11 +104,14 @@
 	"UNION ALL SELECT 'u'," ASCII("c.relname") "," ASCII("k.relname")                              \
 	" FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid" OP("=") "f.confrelid "  \
 	"JOIN pg_catalog.pg_class k ON k.oid" OP("=") "f.conrelid "                                    \
-	"WHERE f.confdeltype" OP("<>") "'a' OR f.confupdtype" OP("<>") "'a' "                          \
+	"WHERE f.confdeltype" OP("<>") "'a' OR f.confupdtype" OP("<>") "'a' OR EXISTS (SELECT FROM "   \
+	/* TRUNCATE ... CASCADE */                                                                     \
+	"pg_catalog.pg_trigger t WHERE t.tgrelid" OP("=") "k.oid AND (t.tgtype" OP("&") "32::pg_catalog.int2)" \
+	OP("<>") "0::pg_catalog.int2) "                                                                \
 	"UNION ALL SELECT 'u'," ASCII("p.proname") "," ASCII("f.proname")                              \
 	" FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc p ON p.oid" OP("=") "a.aggfnoid::pg_catalog.oid " \
-	"JOIN pg_catalog.pg_proc f ON f.oid" OP("=") "a.aggtransfn::pg_catalog.oid OR f.oid" OP("=")   \
-	"a.aggfinalfn::pg_catalog.oid WHERE " OURS("p.oid")
+	"JOIN pg_catalog.pg_proc f ON f.oid" OP("=") "ANY(ARRAY[a.aggtransfn,a.aggfinalfn,"            \
+	"a.aggcombinefn,a.aggmtransfn,a.aggminvtransfn,a.aggmfinalfn]::pg_catalog.oid[]) WHERE " OURS("p.oid")
 
 /* Names of PostgreSQL's functions that pin. */
 #define LISTED_PIN(name) ",'" name "'"
@@ -464,17 +476,19 @@ runs_nothing(const struct pgr_token *first, const struct pgr_token *second)
 	}
 }
 
-/* Is what the lexer is in the last statement of its text? */
+/* Is there one statement in it, and no more? */
 static bool
-is_last(struct pgr_lexer *lexer)
+is_one(const char *text, size_t len)
 {
+	struct pgr_lexer lexer;
 	struct pgr_token t;
 
+	pgr_lexer_init(&lexer, text, len, true);
 	do {
-		pgr_lexer_next(lexer, &t);
+		pgr_lexer_next(&lexer, &t);
 	} while (t.kind != ';' && t.kind != PGR_TOKEN_END && t.kind != PGR_TOKEN_ERROR);
 	if (t.kind == ';')
-		pgr_lexer_next(lexer, &t);
+		pgr_lexer_next(&lexer, &t);
 	return t.kind == PGR_TOKEN_END;
 }
 
@@ -493,7 +507,7 @@ needs_verdict(const char *text, size_t len)
 	pgr_lexer_next(&lexer, &second);
 	if (pgr_token_is(&first, PGR_WORD_BEGIN) || pgr_token_is(&first, PGR_WORD_START))
 		return true;
-	if (runs_nothing(&first, &second) && is_last(&lexer))
+	if (runs_nothing(&first, &second) && is_one(text, len))
 		return false;
 	pgr_name_walk_init(&walk, text, len, true);
 	return pgr_name_walk_next(&walk, &name);
@@ -533,6 +547,12 @@ begins(const char *tag, const char *word)
 	return strncmp(tag, word, strlen(word)) == 0;
 }
 
+static bool
+names_unsafe(const struct pgr_reading *reading)
+{
+	return reading != NULL && reading->pin != PGR_PIN_NONE_REASON;
+}
+
 static unsigned
 made_by(const char *tag, const struct pgr_reading *reading)
 {
@@ -548,14 +568,14 @@ made_by(const char *tag, const struct pgr_reading *reading)
 	what++;
 	for (size_t i = 0; i < PGR_COUNT_OF(harmless); i++)
 		if (begins(what, harmless[i]))
-			return 0;
+			return names_unsafe(reading) ? MADE_BODIES : 0;
 	for (size_t i = 0; i < PGR_COUNT_OF(running) && tag[0] != 'D'; i++)
 		if (begins(what, running[i]))
 			return MADE_SCHEMA | MADE_BODIES;
 	if (reading != NULL && reading->temporary)
 		return MADE_LOCAL;
 	/* it becomes unsafe by naming what is */
-	return reading != NULL && reading->pin != PGR_PIN_NONE_REASON ? MADE_SCHEMA | MADE_BODIES : MADE_SCHEMA;
+	return names_unsafe(reading) ? MADE_SCHEMA | MADE_BODIES : MADE_SCHEMA;
 }
 
 void

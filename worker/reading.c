@@ -155,9 +155,8 @@ read_anew(const char *text, size_t len, bool standard_strings, const struct pgr_
 
 	pgr_session_read(text, len, standard_strings, known->unsafe, &facts);
 	if ((facts.flags & PGR_FACTS_NAMED) != 0)
-		called = pgr_catalog_judge(known->catalog, text, len, standard_strings);
-	if (called == PGR_FEATURE_NONE && (facts.flags & PGR_FACTS_INSIDE) != 0)
-		called = pgr_catalog_judge_words(known->catalog, text, len);
+		called = pgr_catalog_judge(known->catalog, text, len, standard_strings,
+			(facts.flags & PGR_FACTS_TEXTS) != 0);
 	r = reading_new(&facts, pgr_pin_of(&facts, called, judged), text, len);
 	if (r == NULL)
 		return NULL;

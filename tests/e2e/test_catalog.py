@@ -84,6 +84,37 @@ LEAKS = {
              "INSERT INTO world.u SELECT set_config('app.tenant', 'left behind', false)", "INSERT INTO world.t VALUES ('1')"),
     "aggregate": ("CREATE FUNCTION world.g(text, text) RETURNS text " + SETS.format("''") + ";"
                   "CREATE AGGREGATE world.f(text) (SFUNC = world.g, STYPE = text)", "SELECT world.f('1')"),
+    "do": ("CREATE FUNCTION world.f() RETURNS text " + SETS.format("''"), "DO $$ BEGIN PERFORM world.f(); END $$"),
+    "do through a text": ("CREATE FUNCTION world.f() RETURNS text " + SETS.format("''"), "DO $$ BEGIN EXECUTE 'SELECT world.f()'; END $$"),
+    "text that a function runs": ("CREATE FUNCTION world.f() RETURNS text " + SETS.format("''"),
+                                  "SELECT count(*) FROM ts_stat('SELECT world.f()::tsvector')"),
+    "name that is cut off": ("CREATE FUNCTION world." + "f" * 63 + "() RETURNS text " + SETS.format("''"), "SELECT world." + "f" * 70 + "()"),
+    "behind a statement that runs nothing": ("CREATE FUNCTION world.f() RETURNS text " + SETS.format("''"), "ROLLBACK; SELECT world.f()"),
+    "default of an argument": ("CREATE FUNCTION world.f(v text DEFAULT set_config('app.tenant', 'left behind', false)) RETURNS text "
+                               "LANGUAGE plpgsql AS $$ BEGIN RETURN v; END $$", "SELECT world.f()"),
+    "function in the default of an argument": (
+        "CREATE FUNCTION world.g() RETURNS text " + SETS.format("''") + "; CREATE FUNCTION world.f(v text DEFAULT world.g()) RETURNS text "
+        "LANGUAGE plpgsql AS $$ BEGIN RETURN v; END $$", "SELECT world.f()"),
+    "moving aggregate": (
+        "CREATE FUNCTION world.g(text, text) RETURNS text " + SETS.format("''") + ";"
+        "CREATE FUNCTION world.plain(text, text) RETURNS text LANGUAGE sql AS $$ SELECT '' $$;"
+        "CREATE AGGREGATE world.f(text) (SFUNC = world.plain, STYPE = text, INITCOND = '', MSFUNC = world.g, MINVFUNC = world.plain, "
+        "MSTYPE = text, MINITCOND = '')",
+        "SELECT world.f(v) OVER (ORDER BY v ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM (VALUES ('1'), ('2'), ('3')) AS x (v)"),
+    "index": ("CREATE FUNCTION world.g(text) RETURNS text IMMUTABLE " + SETS.format("''") + ";"
+              "CREATE TABLE world.t (v text); CREATE INDEX ON world.t (world.g(v))", "INSERT INTO world.t VALUES ('1')"),
+    "key of partitions": ("CREATE FUNCTION world.g(text) RETURNS text IMMUTABLE " + SETS.format("''") + ";"
+                          "CREATE TABLE world.t (v text) PARTITION BY LIST (world.g(v)); CREATE TABLE world.p PARTITION OF world.t DEFAULT",
+                          "INSERT INTO world.t VALUES ('1')"),
+    "trigger that a partition has from its parent": ( # as it is marked before version 15
+        "CREATE TABLE world.t (v int) PARTITION BY RANGE (v); CREATE TABLE world.p PARTITION OF world.t FOR VALUES FROM (0) TO (9);"
+        "CREATE FUNCTION world.g() RETURNS trigger " + SETS.format("NEW") + ";"
+        "CREATE TRIGGER g BEFORE INSERT ON world.t FOR EACH ROW EXECUTE FUNCTION world.g();"
+        "UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = 'world.p'::regclass", "INSERT INTO world.p VALUES (1)"),
+    "trigger behind TRUNCATE": (
+        "CREATE TABLE world.t (v int PRIMARY KEY); CREATE TABLE world.u (v int REFERENCES world.t);"
+        "CREATE FUNCTION world.g() RETURNS trigger " + SETS.format("NULL") + ";"
+        "CREATE TRIGGER g BEFORE TRUNCATE ON world.u EXECUTE FUNCTION world.g()", "TRUNCATE world.t CASCADE"),
 }
 
 

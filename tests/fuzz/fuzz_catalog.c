@@ -33,7 +33,7 @@ static void
 check(const struct pgr_catalog *catalog, const char *text, size_t len, bool standard_strings)
 {
 	const struct pgr_name_set *names = pgr_catalog_names(catalog);
-	enum pgr_feature row = pgr_catalog_judge(catalog, text, len, standard_strings);
+	enum pgr_feature row = pgr_catalog_judge(catalog, text, len, standard_strings, false);
 	struct pgr_facts facts;
 
 	FUZZ_CHECK(row < PGR_FEATURE_COUNT);

@@ -45,7 +45,7 @@ build(void)
 static enum pgr_feature
 judge(const char *text)
 {
-	return pgr_catalog_judge(catalog, text, strlen(text), true);
+	return pgr_catalog_judge(catalog, text, strlen(text), true, false);
 }
 
 START_TEST(test_catalog_bodies_are_judged_by_their_words)
