@@ -52,6 +52,7 @@
 	X(transfers, "server connections passed to the next client of the same worker")            \
 	X(vault_asks, "descriptors fetched from the vault")                                        \
 	X(settings_sent, "settings statements sent in front of a query")                           \
+	X(catalog_loads, "times that a database's catalog was read")                               \
 	X(tls_handshakes, "TLS handshakes with clients")                                           \
 	X(tls_resumed, "TLS handshakes with clients that resumed a session")                       \
 	X(tls_failures, "TLS handshakes with clients that failed")                                 \

@@ -407,6 +407,7 @@ finish(struct pgr_worker *w, struct pgr_server *s, bool good)
 	s->loads = false;
 	known->load = NULL;
 	end_body(load);
+	pgr_stat_add(&w->stats->catalog_loads, 1);
 	if (good && !load->failed) {
 		seen(w, s->pool, load->place, load->digest, load->bodies);
 		atomic_store(&s->pool->view.pool->catalog_at, w->now);
