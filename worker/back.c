@@ -58,6 +58,7 @@ release_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 	s->retuning -= r->reading->retunes;
 	s->resetting -= r->reading->resets;
 	s->clearing -= r->reading->clears;
+	s->making -= r->reading->makes;
 	s->committing -= r->reading->commits;
 	pgr_reading_unref(r->reading);
 }
@@ -273,8 +274,10 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 
 	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
 	s->cycle.syntax = s->cycle.statement == 0 && strcmp(e.sqlstate, "42601") == 0;
-	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business */
+	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business, but for
+	 * last words */
 	if (s->leg != NULL && !s->settings_failed && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
+			(head->purpose == PGR_PURPOSE_CATALOG && e.severity >= PGR_SEVERITY_FATAL) ||
 			(head->purpose == PGR_PURPOSE_RESTORE && !may_begin_anew(s, head)))) {
 		/* the server has failed as it was made to (front.c): the client is told why */
 		if (head_is(s, PGR_REPLY_REFUSED) && head->reading != NULL &&
@@ -291,7 +294,7 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	}
 	s->told_fatal = s->told_fatal || e.severity >= PGR_SEVERITY_FATAL;
 	if (ours && head->purpose == PGR_PURPOSE_CATALOG)
-		pgr_catalog_failed(w, s, e.message);
+		pgr_catalog_failed(w, s, &e);
 	failed(w, s);
 }
 
@@ -579,6 +582,7 @@ on_suspended(struct pgr_worker *w, struct pgr_server *s)
 
 	if (r->reading != NULL)
 		pgr_effect_complete(w, s, r, "SELECT 1");
+	pgr_catalog_note(s, r, "SELECT 1");
 	pgr_effect_ran(s, r);
 }
 

@@ -287,13 +287,14 @@ pgr_cancel_client(struct pgr_worker *w, struct pgr_client *c)
 	struct pgr_server *s = c->leg.server;
 	struct pgr_err err;
 
-	c->canceling = s != NULL && pgr_server_is_being_set_up(s);
+	c->canceling = s != NULL && pgr_server_is_being_set_up(s) && !c->leg.judging;
 	if (c->canceling)
 		return;
-	if (pgr_leg_waits(&c->leg)) {
+	if (pgr_leg_waits(&c->leg) || c->leg.judging) { /* it was not sent yet */
 		unmark(w, c->rec);
 		pgr_err_set(&err, "57014", "canceling statement due to user request");
-		pgr_lease_give_up(w, &c->leg);
+		if (!c->leg.judging)
+			pgr_lease_give_up(w, &c->leg);
 		pgr_client_no_server(w, c, &err);
 	} else if (s != NULL && s->replies.count > 0 && !c->leg.held) { /* held: all of it was done */
 		pgr_cancel_send(w, s, c);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "parser/catalog.h"
 #include "parser/session.h"
+#include "proto/error.h"
 #include "worker/back.h"
 #include "worker/reading.h"
 #include "worker/server.h"
@@ -24,11 +25,6 @@
 #define RETRY (10 * PGR_USEC_PER_SEC) /* after the catalog could not be read */
 #define SAFE 1u /* struct pgr_known.serial where nothing is unsafe: the same for all databases */
 #define BODIES_MOST (64u << 20)       /* bytes of all bodies; more are not judged */
-
-/* What has changed in a transaction; struct pgr_server.made */
-#define MADE_SCHEMA 1u
-#define MADE_BODIES 2u
-#define MADE_LOCAL 4u /* temporary tables: names mean something else for this session only */
 
 #define OP(op) " OPERATOR(pg_catalog." op ") "
 #define ASCII(text) "pg_catalog.encode(pg_catalog.convert_to(" text "::pg_catalog.text,'SQL_ASCII'),'escape')"
@@ -144,6 +140,7 @@ struct pgr_catalog_load {
 	uint32_t place;
 	uint32_t digest; /* of what it found */
 	bool failed;
+	bool refused;
 	/* of the function whose body is being put together */
 	char name[PGR_NAME_MAX];
 	char oid[16];
@@ -184,6 +181,7 @@ install(const struct pgr_worker *w, struct pgr_known *known, const struct pgr_ca
 	known->epoch = load->epoch;
 	known->ddl = retry_at == 0 ? &w->shm->seg->ddl[load->place] : NULL;
 	known->retry_at = retry_at;
+	known->refused = load->refused;
 }
 
 void
@@ -208,7 +206,7 @@ begin(struct pgr_worker *w, struct pgr_server *s)
 	if (load == NULL)
 		return PGR_FAIL;
 	load->build = pgr_catalog_builder_new();
-	load->epoch = atomic_load(&pool->epoch);
+	load->epoch = atomic_load(&pgr_server_slot(w, s)->epoch); /* no other server's catalog */
 	load->place = place_of(w, pool);
 	load->bodies = atomic_load(&w->shm->seg->ddl[load->place].bodies);
 	load->failed = load->build == NULL;
@@ -351,7 +349,7 @@ pgr_catalog_row(struct pgr_worker *w, struct pgr_server *s, const char *p, uint3
 	char other[4 * PGR_NAME_MAX];
 	size_t len;
 
-	if (load->failed)
+	if (!s->loads || load->failed)
 		return;
 	if (n == 5 && is(f[0], "b")) {
 		if (load->name[0] == '\0' || !is(f[3], load->oid))
@@ -374,12 +372,17 @@ pgr_catalog_row(struct pgr_worker *w, struct pgr_server *s, const char *p, uint3
 }
 
 void
-pgr_catalog_failed(struct pgr_worker *w, struct pgr_server *s, const char *why)
+pgr_catalog_failed(struct pgr_worker *w, struct pgr_server *s, const struct pgr_error *e)
 {
 	(void)w;
+	if (!s->loads) /* it could not even be sent */
+		return;
 	s->pool->known.load->failed = true;
+	/* what is not there or not allowed; all else may pass */
+	s->pool->known.load->refused = strncmp(e->sqlstate, "42", 2) == 0 || strncmp(e->sqlstate, "0A", 2) == 0;
 	pgr_log(PGR_LOG_WARN, "catalog.failed", "database \"%s\", user \"%s\": the catalog could not be read, so "
-		"what functions leave behind is not known: %s", s->pool->view.pool->database, s->pool->view.pool->user, why);
+		"what functions leave behind is not known: %s", s->pool->view.pool->database, s->pool->view.pool->user,
+		e->message);
 }
 
 /* Those of the pool that waited for it. */
@@ -420,7 +423,7 @@ finish(struct pgr_worker *w, struct pgr_server *s, bool good)
 		install(w, known, load, catalog, catalog != NULL ? 0 : w->now + RETRY);
 	else /* better what was known before than nothing */
 		*known = (struct pgr_known){.catalog = known->catalog, .unsafe = known->unsafe,
-			.serial = known->serial, .retry_at = w->now + RETRY};
+			.serial = known->serial, .retry_at = w->now + RETRY, .refused = load->refused};
 	pgr_catalog_builder_free(load->build);
 	free(load->body);
 	free(load);
@@ -430,7 +433,8 @@ finish(struct pgr_worker *w, struct pgr_server *s, bool good)
 void
 pgr_catalog_end(struct pgr_worker *w, struct pgr_server *s)
 {
-	finish(w, s, true);
+	if (s->loads)
+		finish(w, s, true);
 }
 
 void
@@ -446,11 +450,13 @@ pgr_catalog_lost(struct pgr_worker *w, struct pgr_server *s)
 
 /*
  * Does a statement that begins so run nothing but itself? CREATE FUNCTION is one of them: many in a row
- * are a migration, and need not be read back each time.
+ * are a migration, and need not be read back each time. lexer: behind the first word.
  */
 static bool
-runs_nothing(const struct pgr_token *first, const struct pgr_token *second)
+runs_nothing(struct pgr_lexer *lexer, const struct pgr_token *first)
 {
+	struct pgr_token t;
+
 	switch (first->kind == PGR_TOKEN_WORD ? first->word : PGR_NO_WORD) {
 	case PGR_WORD_SET:
 	case PGR_WORD_RESET:
@@ -470,8 +476,12 @@ runs_nothing(const struct pgr_token *first, const struct pgr_token *second)
 	case PGR_WORD_DROP:
 		return true;
 	case PGR_WORD_CREATE:
-		return pgr_token_is(second, PGR_WORD_FUNCTION) || pgr_token_is(second, PGR_WORD_PROCEDURE) ||
-			pgr_token_is(second, PGR_WORD_OR);
+		pgr_lexer_next(lexer, &t);
+		if (pgr_token_is(&t, PGR_WORD_OR)) {
+			pgr_lexer_next(lexer, &t); /* REPLACE */
+			pgr_lexer_next(lexer, &t);
+		}
+		return pgr_token_is(&t, PGR_WORD_FUNCTION) || pgr_token_is(&t, PGR_WORD_PROCEDURE);
 	default:
 		return false;
 	}
@@ -500,15 +510,13 @@ needs_verdict(const char *text, size_t len)
 	struct pgr_name_walk walk;
 	struct pgr_lexer lexer;
 	struct pgr_token first;
-	struct pgr_token second;
 	struct pgr_name name;
 
 	pgr_lexer_init(&lexer, text, len, true);
 	pgr_lexer_next(&lexer, &first);
-	pgr_lexer_next(&lexer, &second);
 	if (pgr_token_is(&first, PGR_WORD_BEGIN) || pgr_token_is(&first, PGR_WORD_START))
 		return true;
-	if (runs_nothing(&first, &second) && is_one(text, len))
+	if (runs_nothing(&lexer, &first) && is_one(text, len))
 		return false;
 	pgr_name_walk_init(&walk, text, len, true);
 	return pgr_name_walk_next(&walk, &name);
@@ -520,11 +528,19 @@ pgr_catalog_must_wait(struct pgr_worker *w, struct pgr_server *s, const char *te
 	struct pgr_known *known = &s->pool->known;
 	struct pgr_client *c = s->leg->client;
 	uint64_t policy = atomic_load_explicit(&s->pool->view.pool->set.on_session_feature, memory_order_relaxed);
+	bool rests = w->now < known->retry_at;
 
 	if (c->mode == PGR_MODE_SESSION || policy == PGR_ON_FEATURE_IGNORE || s->skipping ||
-		w->now < known->retry_at || !needs_verdict(text, len))
+		(rests && known->refused))
 		return false;
-	if (s->status != PGR_TXN_IDLE || s->batch || s->copy_in) {
+	if (!needs_verdict(text, len)) {
+		if (s->status == PGR_TXN_IDLE && s->replies.count == 0)
+			s->judged_by = NULL;
+		return false;
+	}
+	/* one of an earlier epoch is closed at the end of its lease, and may be another server's */
+	if (rests || s->status != PGR_TXN_IDLE || s->batch || s->copy_in ||
+		atomic_load(&pgr_server_slot(w, s)->epoch) != atomic_load(&s->pool->view.pool->epoch)) {
 		s->unjudged = true;
 		return false;
 	}
@@ -563,30 +579,35 @@ made_by(const char *tag, const struct pgr_reading *reading)
 	const char *what = strchr(tag, ' ');
 
 	if (begins(tag, "DO") || begins(tag, "COMMIT PREPARED") || begins(tag, "IMPORT FOREIGN SCHEMA"))
-		return MADE_SCHEMA | MADE_BODIES;
+		return PGR_MADE_SCHEMA | PGR_MADE_BODIES;
 	if (what == NULL || !(begins(tag, "CREATE ") || begins(tag, "ALTER ") || begins(tag, "DROP ")))
 		return 0;
 	what++;
 	for (size_t i = 0; i < PGR_COUNT_OF(harmless); i++)
 		if (begins(what, harmless[i]))
-			return names_unsafe(reading) ? MADE_BODIES : 0;
+			return names_unsafe(reading) ? PGR_MADE_BODIES : 0;
 	for (size_t i = 0; i < PGR_COUNT_OF(running) && tag[0] != 'D'; i++)
 		if (begins(what, running[i]))
-			return MADE_SCHEMA | MADE_BODIES;
+			return PGR_MADE_SCHEMA | PGR_MADE_BODIES;
 	if (reading != NULL && reading->temporary)
-		return MADE_LOCAL;
+		return PGR_MADE_LOCAL;
 	/* it becomes unsafe by naming what is */
-	return names_unsafe(reading) ? MADE_SCHEMA | MADE_BODIES : MADE_SCHEMA;
+	return names_unsafe(reading) ? PGR_MADE_SCHEMA | PGR_MADE_BODIES : PGR_MADE_SCHEMA;
 }
 
 void
 pgr_catalog_made(struct pgr_server *s, const struct pgr_reply *r, const char *tag)
 {
+	bool ends = begins(tag, "COMMIT") || begins(tag, "ROLLBACK");
+	bool overtaken = pgr_catalog_is_overtaken(s);
 	unsigned made = made_by(tag, r->reading);
 
 	/* in one text with what it calls, which was judged before that was made */
-	if ((s->made & MADE_BODIES) != 0 && made == 0 && !begins(tag, "COMMIT") && !begins(tag, "ROLLBACK"))
+	if (made == 0 && (overtaken || ((s->made & PGR_MADE_BODIES) != 0 && !ends)))
 		s->unjudged = true;
+	/* what it names was not judged, or by verdicts that have changed */
+	if ((made & PGR_MADE_SCHEMA) != 0 && (overtaken || s->unjudged))
+		made |= PGR_MADE_BODIES;
 	s->made |= (uint8_t)made;
 }
 
@@ -595,9 +616,9 @@ pgr_catalog_publish(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_ddl *ddl = &w->shm->seg->ddl[place_of(w, s->pool->view.pool)];
 
-	if ((s->made & MADE_SCHEMA) != 0)
+	if ((s->made & PGR_MADE_SCHEMA) != 0)
 		atomic_fetch_add(&ddl->schema, 1);
-	if ((s->made & MADE_BODIES) != 0)
+	if ((s->made & PGR_MADE_BODIES) != 0)
 		atomic_fetch_add(&ddl->bodies, 1);
 	s->made = 0;
 }

@@ -8,6 +8,13 @@
 
 #include "worker/worker.h"
 
+struct pgr_error;
+
+/* What has changed in a transaction; struct pgr_server.made */
+#define PGR_MADE_SCHEMA 1u
+#define PGR_MADE_BODIES 2u
+#define PGR_MADE_LOCAL 4u /* temporary tables: names mean something else for this session only */
+
 /* Are the verdicts at hand those of now? */
 static inline bool
 pgr_catalog_is_current(const struct pgr_wpool *pool)
@@ -19,6 +26,27 @@ pgr_catalog_is_current(const struct pgr_wpool *pool)
 		known->epoch == atomic_load_explicit(&pool->view.pool->epoch, memory_order_relaxed);
 }
 
+/* The same for what the client of s sends next: then it is judged by them. */
+static inline bool
+pgr_catalog_judges(struct pgr_server *s)
+{
+	const struct pgr_known *known = &s->pool->known;
+
+	if (!pgr_catalog_is_current(s->pool) || (s->made & PGR_MADE_BODIES) != 0)
+		return false;
+	s->judged_by = known->ddl;
+	s->verdicts = known->bodies;
+	return true;
+}
+
+/* Have these verdicts changed since? */
+static inline bool
+pgr_catalog_is_overtaken(const struct pgr_server *s)
+{
+	return s->judged_by != NULL &&
+		s->verdicts != atomic_load_explicit(&s->judged_by->bodies, memory_order_relaxed);
+}
+
 /*
  * They are not. True: the client of s waits until it may be judged what its text (which need not end in
  * a NUL) leaves behind. False: the text may be sent, and where it could call something the connection is
@@ -28,7 +56,7 @@ bool pgr_catalog_must_wait(struct pgr_worker *w, struct pgr_server *s, const cha
 
 /* What the server says to the query for the catalog: a DataRow, an error, the end. */
 void pgr_catalog_row(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size);
-void pgr_catalog_failed(struct pgr_worker *w, struct pgr_server *s, const char *why);
+void pgr_catalog_failed(struct pgr_worker *w, struct pgr_server *s, const struct pgr_error *e);
 void pgr_catalog_end(struct pgr_worker *w, struct pgr_server *s);
 
 /* The connection goes, with the queries on it. */
@@ -43,7 +71,7 @@ void pgr_catalog_made(struct pgr_server *s, const struct pgr_reply *r, const cha
 static inline void
 pgr_catalog_note(struct pgr_server *s, const struct pgr_reply *r, const char *tag)
 {
-	if (PGR_UNLIKELY(s->made != 0 || tag[0] == 'C' || tag[0] == 'A' || tag[0] == 'D' ||
+	if (PGR_UNLIKELY(s->made != 0 || pgr_catalog_is_overtaken(s) || tag[0] == 'C' || tag[0] == 'A' || tag[0] == 'D' ||
 			(tag[0] == 'I' && tag[1] == 'M')))
 		pgr_catalog_made(s, r, tag);
 }

@@ -195,6 +195,7 @@ expect_read(struct pgr_worker *w, struct pgr_client *c, enum pgr_reply_kind kind
 	s->committing += reading->commits;
 	s->resetting += reading->resets;
 	s->clearing += reading->clears;
+	s->making += reading->makes;
 	if (reading->commits && !s->uncancelable) {
 		/* nobody cancels this on our own account, not even after our death: its outcome would be hidden */
 		s->uncancelable = true;
@@ -377,7 +378,7 @@ read_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement 
 static inline bool
 can_judge(const struct pgr_client *c)
 {
-	return PGR_LIKELY(pgr_catalog_is_current(c->leg.pool) && c->leg.server->made == 0);
+	return PGR_LIKELY(pgr_catalog_judges(c->leg.server));
 }
 
 static void
@@ -678,7 +679,7 @@ state_now(struct pgr_worker *w, const struct pgr_client *c)
 {
 	const struct pgr_server *s = c->leg.server;
 
-	if (c->pin != PGR_PIN_NONE_REASON || (s != NULL && (s->made != 0 || !pgr_effect_settled(s))))
+	if (c->pin != PGR_PIN_NONE_REASON || (s != NULL && (s->made != 0 || s->making > 0 || !pgr_effect_settled(s))))
 		return state_of_its_own(w);
 	return c->settings->state ^ c->defaults ^ pgr_catalog_state(w, c->leg.pool);
 }
@@ -865,8 +866,7 @@ static enum pgr_rc
 renew(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named)
 {
 	struct pgr_statement *st = named->statement;
-	bool stays = c->leg.server->skipping || c->pin != PGR_PIN_NONE_REASON;
-	uint64_t state = stays ? st->state : state_now(w, c);
+	uint64_t state = c->leg.server->skipping ? st->state : state_now(w, c);
 
 	if (st->state == state || statement_there(w, c, st))
 		return PGR_OK;

@@ -108,9 +108,18 @@ is_temporary(const struct pgr_facts *facts)
 }
 
 static bool
+makes(const struct pgr_facts *facts)
+{
+	return is_temporary(facts) || pgr_feature_has(&facts->features, PGR_FEATURE_CREATE) ||
+		pgr_feature_has(&facts->features, PGR_FEATURE_ALTER) ||
+		pgr_feature_has(&facts->features, PGR_FEATURE_DROP) ||
+		pgr_feature_has(&facts->features, PGR_FEATURE_DO);
+}
+
+static bool
 matters(const struct pgr_facts *facts, enum pgr_pin pin)
 {
-	return pin != PGR_PIN_NONE_REASON || facts->n_steps > 0 || is_temporary(facts) ||
+	return pin != PGR_PIN_NONE_REASON || facts->n_steps > 0 || makes(facts) ||
 		(facts->flags & (PGR_FACTS_RELEASES | PGR_FACTS_SEQUENCE)) != 0 ||
 		pgr_feature_has(&facts->features, PGR_FEATURE_COMMIT_PREPARED);
 }
@@ -131,6 +140,7 @@ reading_new(const struct pgr_facts *facts, enum pgr_pin pin, const char *text, s
 		.temporary = is_temporary(facts),
 		.sequence = (facts->flags & PGR_FACTS_SEQUENCE) != 0,
 		.several = facts->n_statements > 1,
+		.makes = makes(facts),
 		.releases = (facts->flags & PGR_FACTS_RELEASES) != 0,
 		.commits = pgr_feature_has(&facts->features, PGR_FEATURE_COMMIT_PREPARED),
 		.n_steps = facts->n_steps,

@@ -37,6 +37,7 @@ struct pgr_reading {
 	bool sequence; /* asks for currval() or lastval() */
 	bool several;  /* more than one statement */
 	bool temporary; /* makes what only its session sees */
+	bool makes;    /* names may mean something else behind it */
 	bool shows;    /* the probe can tell when what pins has gone */
 	uint8_t pin;   /* enum pgr_pin */
 	uint16_t n_steps;

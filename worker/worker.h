@@ -72,6 +72,7 @@ struct pgr_known {
 	uint32_t bodies; /* struct pgr_ddl and the pool's epoch, as they were when it was read */
 	uint32_t epoch;
 	const struct pgr_ddl *ddl; /* of the database; NULL: it was not read, or could not be */
+	bool refused;      /* the server does not let it be read */
 	pgr_usec retry_at; /* it is tried again */
 	pgr_usec look_at;  /* is it time to look whether it has changed? */
 };
@@ -251,11 +252,14 @@ struct pgr_server {
 	bool loads;  /* it is asked for the catalog */
 	bool looks;  /* it is asked whether that has changed */
 	bool unjudged; /* something was run of which the catalog was not asked: closed when it is free */
-	uint8_t made;  /* what DDL has changed in this transaction; catalog.c */
+	const struct pgr_ddl *judged_by; /* what texts of this lease were judged by, at the number `verdicts`; NULL: not */
+	uint32_t verdicts;
+	uint8_t made;  /* what DDL has changed in this transaction; PGR_MADE_ of catalog.h */
 	uint32_t tuning; /* entries of replies that change settings */
 	uint32_t retuning; /* those that change how texts are read */
 	uint32_t resetting; /* those behind which startup values are put back */
 	uint32_t clearing; /* those that leave nothing prepared */
+	uint32_t making; /* those that are DDL */
 	struct pgr_cycle cycle;
 	struct pgr_settings *reports; /* ParameterStatus that were not yet taken into account; NULL: none */
 	uint32_t unnamed_pending; /* Parse of the unnamed statement in this batch, unanswered */
