@@ -267,6 +267,30 @@ runs_texts(struct pgr_reader *r)
 		r->facts->flags |= PGR_FACTS_NAMED | PGR_FACTS_TEXTS;
 }
 
+/* Does a body mention DDL, or put texts together? */
+static bool
+may_make(const char *body, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = 0;
+
+		while (i + n < len && (pgr_lexer_char(body[i + n]) & PGR_CHAR_RUN) != 0)
+			n++;
+		switch ((unsigned)pgr_word_find(body + i, n)) {
+		case PGR_WORD_CREATE:
+		case PGR_WORD_ALTER:
+		case PGR_WORD_DROP:
+		case PGR_WORD_IMPORT:
+		case PGR_WORD_EXECUTE:
+			return true;
+		default:
+			break;
+		}
+		i += n + 1;
+	}
+	return false;
+}
+
 /*
  * DO [LANGUAGE name] 'body', in either order: only a body in PL/pgSQL between dollar quotes is read
  * as one.
@@ -294,6 +318,8 @@ read_do(struct pgr_reader *r)
 		row = pgr_session_read_body(r->text + start, end - start, true);
 	if (row != PGR_FEATURE_NONE)
 		pgr_reader_note(r, row);
+	if (!plain || start == 0 || may_make(r->text + start, end - start))
+		r->facts->flags |= PGR_FACTS_MAKES;
 	runs_texts(r);
 }
 

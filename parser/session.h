@@ -110,6 +110,7 @@ struct pgr_step {
 #define PGR_FACTS_SEQUENCE 8u  /* asks for currval() or lastval() */
 #define PGR_FACTS_OVERFLOW 16u /* more steps than fit; pins */
 #define PGR_FACTS_TEXTS 32u    /* runs texts that stand in it as strings: names in those count too */
+#define PGR_FACTS_MAKES 64u    /* a block of DO in it may run DDL */
 
 struct pgr_facts {
 	uint8_t treatment; /* enum pgr_treatment, the heaviest of all */

@@ -120,11 +120,18 @@
 	"(SELECT pg_catalog.concat(pg_catalog.count(*),':',pg_catalog.sum(xmin::pg_catalog.text::pg_catalog.int8)) " \
 	"FROM pg_catalog." table " WHERE " which ")"
 
+/* Those of temporary relations come and go, and nobody else sees them. */
+#define LASTING(relation) \
+	"NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid" OP("=") relation " AND c.relpersistence" OP("=") "'t') "
+
 #define LOOK                                                                                       \
 	"SELECT 'l',pg_catalog.concat_ws(','," SEEN("pg_proc", OURS("oid")) ","                        \
-	SEEN("pg_rewrite", OURS("oid")) "," SEEN("pg_attrdef", OURS("oid")) ","                        \
-	SEEN("pg_policy", OURS("oid")) "," SEEN("pg_constraint", OURS("oid")) ","                      \
-	SEEN("pg_trigger", "NOT tgisinternal") "," SEEN("pg_inherits", "true") ","                     \
+	SEEN("pg_rewrite", OURS("oid") "AND " LASTING("ev_class")) ","                                 \
+	SEEN("pg_attrdef", OURS("oid") "AND " LASTING("adrelid")) ","                                  \
+	SEEN("pg_policy", OURS("oid") "AND " LASTING("polrelid")) ","                                  \
+	SEEN("pg_constraint", OURS("oid") "AND " LASTING("conrelid")) ","                              \
+	SEEN("pg_trigger", "NOT tgisinternal AND " LASTING("tgrelid")) ","                             \
+	SEEN("pg_inherits", LASTING("inhrelid")) ","                                                   \
 	SEEN("pg_class", OURS("oid") "AND relpersistence" OP("<>") "'t'") ")"
 
 static const char query[] = "SET LOCAL statement_timeout=0;" LOOK ";" BODIES ";" FUNCTIONS ";" USES_HEAD
@@ -315,7 +322,8 @@ add_part(struct pgr_catalog_load *load, struct field part)
 	}
 	load->body_len += unescape(part.p, part.len, load->body + load->body_len);
 	load->total += part.len;
-	load->failed = load->failed || load->total > BODIES_MOST;
+	load->refused = load->total > BODIES_MOST;
+	load->failed = load->failed || load->refused;
 }
 
 static uint32_t
@@ -337,6 +345,21 @@ seen(struct pgr_worker *w, const struct pgr_wpool *wpool, uint32_t place, uint32
 		return;
 	atomic_fetch_add(&w->shm->seg->ddl[place].schema, 1);
 	atomic_fetch_add(&w->shm->seg->ddl[place].bodies, 1);
+}
+
+/*
+ * The first to read it at a number. What others find different at the same number is left to the look, which
+ * comes at its time: each that tells of it has all the others read anew, and what they find differs again where
+ * tables are made all the time.
+ */
+static void
+remember(struct pgr_worker *w, struct pgr_pool *pool, const struct pgr_catalog_load *load)
+{
+	uint64_t was = atomic_load(&pool->catalog);
+
+	if ((was == 0 || (uint32_t)was != load->bodies) && atomic_compare_exchange_strong(&pool->catalog, &was,
+			(uint64_t)load->digest << 32 | load->bodies))
+		atomic_store(&pool->catalog_at, w->now);
 }
 
 void
@@ -412,12 +435,10 @@ finish(struct pgr_worker *w, struct pgr_server *s, bool good)
 	end_body(load);
 	pgr_stat_add(&w->stats->catalog_loads, 1);
 	if (good && !load->failed) {
-		seen(w, s->pool, load->place, load->digest, load->bodies);
-		atomic_store(&s->pool->view.pool->catalog_at, w->now);
-	}
-	if (good && !load->failed && load->build != NULL) {
+		remember(w, s->pool->view.pool, load);
 		catalog = pgr_catalog_build(load->build);
 		load->build = NULL;
+		load->refused = catalog == NULL; /* there is too much in it */
 	}
 	if (catalog != NULL || known->catalog == NULL)
 		install(w, known, load, catalog, catalog != NULL ? 0 : w->now + RETRY);
@@ -550,6 +571,7 @@ pgr_catalog_must_wait(struct pgr_worker *w, struct pgr_server *s, const char *te
 	}
 	if (known->load == NULL && begin(w, s) != PGR_OK) {
 		pgr_catalog_lost(w, s);
+		s->unjudged = true;
 		return false;
 	}
 	s->leg->judging = c->stalled = true;
@@ -578,7 +600,8 @@ made_by(const char *tag, const struct pgr_reading *reading)
 	static const char *const running[] = {"FUNCTION", "PROCEDURE", "ROUTINE", "EXTENSION", "AGGREGATE", "SCHEMA"};
 	const char *what = strchr(tag, ' ');
 
-	if (begins(tag, "DO") || begins(tag, "COMMIT PREPARED") || begins(tag, "IMPORT FOREIGN SCHEMA"))
+	if (begins(tag, "COMMIT PREPARED") || begins(tag, "IMPORT FOREIGN SCHEMA") ||
+		(begins(tag, "DO") && reading != NULL && reading->makes))
 		return PGR_MADE_SCHEMA | PGR_MADE_BODIES;
 	if (what == NULL || !(begins(tag, "CREATE ") || begins(tag, "ALTER ") || begins(tag, "DROP ")))
 		return 0;
@@ -649,11 +672,11 @@ pgr_catalog_ask(struct pgr_worker *w, struct pgr_server *s)
 		known->look_at = PGR_MIN(known->look_at, last + every);
 		return false;
 	}
-	if (!atomic_compare_exchange_strong(&pool->catalog_at, &last, w->now) ||
-		pgr_back_query(w, s, PGR_PURPOSE_LOOK, look) == PGR_CLOSED)
+	if (!atomic_compare_exchange_strong(&pool->catalog_at, &last, w->now))
 		return false;
-	s->looks = true;
-	return true;
+	(void)!pgr_back_query(w, s, PGR_PURPOSE_LOOK, look); /* one that is broken shows at its own read */
+	s->looks = s->replies.count > 0;
+	return s->looks;
 }
 
 void

@@ -46,7 +46,7 @@ pgr_reading_unread(enum pgr_pin why)
 
 	r->refs += r->refs == 0 ? 2 : 1; /* one is its own */
 	r->pin = (uint8_t)why;
-	r->commits = r->retunes = r->sets = true;
+	r->commits = r->retunes = r->sets = r->makes = true;
 	return r;
 }
 
@@ -113,7 +113,7 @@ makes(const struct pgr_facts *facts)
 	return is_temporary(facts) || pgr_feature_has(&facts->features, PGR_FEATURE_CREATE) ||
 		pgr_feature_has(&facts->features, PGR_FEATURE_ALTER) ||
 		pgr_feature_has(&facts->features, PGR_FEATURE_DROP) ||
-		pgr_feature_has(&facts->features, PGR_FEATURE_DO);
+		(facts->flags & PGR_FACTS_MAKES) != 0;
 }
 
 static bool

@@ -474,3 +474,66 @@ def test_nobody_meets_what_a_catalog_that_cannot_be_read_would_have_told(pg, pgr
             assert runs(b, LEFT).value() == ""
     finally:
         world.execute("GRANT SELECT ON pg_catalog.pg_policy TO PUBLIC")
+
+
+@pytest.fixture
+def counted(pg, world):
+    """counted(what): how often app has been heard to send it, since the start of the test."""
+    world.execute("ALTER ROLE app SET log_statement = 'all'")
+    mark = pg.log_mark()
+    yield lambda what: pg.log_since(mark).count("statement: " + what)
+    world.execute("ALTER ROLE app RESET log_statement")
+
+
+LOAD, LOOK = "SET LOCAL statement_timeout=0;SELECT 'l'", "SELECT 'l',"
+
+
+def on_each_worker(one, stack):
+    """A client on each of two workers."""
+    found = {}
+    while len(found) < 2:
+        client = stack.enter_context(wire.Client(one.port).login())
+        found.setdefault(one.worker_of(client.socket.getsockname()[1]), client)
+    return found.values()
+
+
+def test_workers_do_not_make_each_other_read_the_catalog(pg, pgroute, world, counted):
+    """Tables are made elsewhere all the time: that is left to the look."""
+    one = pgroute(pg, workers=2, defaults={"pool_size": 2, "catalog_refresh": "0"})
+    with contextlib.ExitStack() as stack:
+        clients = on_each_worker(one, stack)
+        for i in range(4):
+            for n, client in enumerate(clients):
+                runs(client, LEFT)
+                world.execute(f"CREATE TABLE world.t{i}_{n} (v int)")
+        runs(client, LEFT)
+        assert counted(LOAD) == 2
+
+
+def test_temporary_tables_elsewhere_are_no_change(pg, pgroute, world, counted):
+    one = pgroute(pg, workers=1, defaults={"pool_size": 2, "catalog_refresh": "1ms"})
+    with two(one) as (a, _):
+        runs(a, LEFT)
+        for i in range(3):
+            world.execute(f"CREATE TEMP TABLE t{i} (v int PRIMARY KEY DEFAULT 1) PARTITION BY RANGE (v)")
+            looked = counted(LOOK)
+
+            def seen():
+                runs(a, "SELECT 1")
+                return counted(LOOK) > looked
+            proc.wait_for(seen, "the look")
+        runs(a, LEFT)
+        assert counted(LOAD) == 1
+        world.execute("CREATE TABLE world.t (v int)")
+        proc.wait_for(lambda: runs(a, LEFT) and counted(LOAD) == 2, "that is one")
+
+
+def test_a_block_that_makes_nothing_is_no_change(pg, pgroute, world, counted):
+    one = pgroute(pg, workers=1, defaults={"pool_size": 2})
+    with two(one) as (a, _):
+        for _ in range(3):
+            runs(a, "DO $$ BEGIN PERFORM count(*) FROM pg_class; END $$")
+        assert counted(LOAD) == 1
+        runs(a, "DO $$ BEGIN EXECUTE 'CREATE TABLE world.made (v int)'; END $$")
+        runs(a, LEFT)
+        assert counted(LOAD) == 2
