@@ -109,6 +109,7 @@ pgr_name_walk_next(struct pgr_name_walk *it, struct pgr_name *ret)
 {
 	while (it->ahead.kind != PGR_TOKEN_END && it->ahead.kind != PGR_TOKEN_ERROR) {
 		bool relation = before_relation(it);
+		bool attribute = it->prev.kind == '.'; /* of an expression: each may be a function */
 
 		if (!is_name(&it->ahead, it->prev.kind == '.')) {
 			step(it);
@@ -117,7 +118,7 @@ pgr_name_walk_next(struct pgr_name_walk *it, struct pgr_name *ret)
 		memset(&ret->schema, 0, sizeof(ret->schema));
 		ret->name = it->ahead;
 		step(it);
-		while (it->ahead.kind == '.') {
+		while (it->ahead.kind == '.' && !attribute) {
 			step(it);
 			if (!is_name(&it->ahead, true))
 				break;

@@ -6,6 +6,7 @@ import pytest
 
 from harness import proc, wire
 from harness.marks import both_versions
+from harness.pgroute import server
 
 SETS = "LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('app.tenant', 'left behind', false); RETURN {}; END $$"
 LEFT = "SELECT coalesce(current_setting('app.tenant', true), '')"
@@ -111,6 +112,9 @@ LEAKS = {
         "CREATE FUNCTION world.g() RETURNS trigger " + SETS.format("NEW") + ";"
         "CREATE TRIGGER g BEFORE INSERT ON world.t FOR EACH ROW EXECUTE FUNCTION world.g();"
         "UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = 'world.p'::regclass", "INSERT INTO world.p VALUES (1)"),
+    "attribute of an attribute": (
+        "CREATE TYPE world.pair AS (a int, b int); CREATE TABLE world.t (v int); INSERT INTO world.t VALUES (1);"
+        "CREATE FUNCTION world.g(world.t) RETURNS world.pair " + SETS.format("NULL"), "SET search_path = world; SELECT (t).g.a FROM world.t"),
     "trigger behind TRUNCATE": (
         "CREATE TABLE world.t (v int PRIMARY KEY); CREATE TABLE world.u (v int REFERENCES world.t);"
         "CREATE FUNCTION world.g() RETURNS trigger " + SETS.format("NULL") + ";"
@@ -537,3 +541,20 @@ def test_a_block_that_makes_nothing_is_no_change(pg, pgroute, world, counted):
         runs(a, "DO $$ BEGIN EXECUTE 'CREATE TABLE world.made (v int)'; END $$")
         runs(a, LEFT)
         assert counted(LOAD) == 2
+
+
+def test_the_catalog_of_the_server_before_is_not_that_of_the_one_after(shared, pg, pgroute, world):
+    """A pinned client is still at the server before when a reload names another one, and has a text judged."""
+    after = shared("18")
+    one = pgroute(pg, workers=1, defaults={"pool_size": 3})
+    with after.superuser("app") as there, wire.Client(one.port).login() as a:
+        there.execute("DROP SCHEMA IF EXISTS world CASCADE; CREATE SCHEMA world; GRANT ALL ON SCHEMA world TO PUBLIC;" + LEAKS["function"][0])
+        runs(a, "SELECT pg_advisory_lock(1)")
+        one.change(databases={"app": {"servers": [server(after)]}})
+        one.reload()
+        assert runs(a, "SELECT count(*) FROM pg_class").value() != ""
+        with two(one) as (b, c):
+            runs(b, "SELECT world.f()")
+            assert len(pinned(one)) == 2
+            assert runs(c, LEFT).value() == ""
+        there.execute("DROP SCHEMA world CASCADE")
