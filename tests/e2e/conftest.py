@@ -162,6 +162,13 @@ def pytest_runtest_makereport(item, call):
         item.failed = True
 
 
+@pytest.fixture(scope="session")
+def pgx(run_folder):
+    """The program of tests/drivers/pgx."""
+    source = pathlib.Path(__file__).resolve().parents[1] / "drivers/pgx"
+    return str(proc.once(run_folder, "pgx", lambda path: proc.run(["go", "build", "-o", str(path), "."], cwd=source, timeout=300)))
+
+
 @pytest.fixture
 def fake():
     """fake(script=..., auth=..., login=...): starts a scripted server."""

@@ -2,7 +2,6 @@
 (F2 B17 B18 B19 B22 B25)"""
 import asyncio
 import os
-import pathlib
 import subprocess
 
 import asyncpg
@@ -18,7 +17,6 @@ from harness.scale import amount
 from harness.wire import bind, close, describe, execute, flush, parse, query, sync
 
 OK = psycopg.pq.ExecStatus.COMMAND_OK
-PGX = pathlib.Path(__file__).resolve().parents[1] / "drivers/pgx"
 
 
 def two(pgroute, pg, **changes):
@@ -148,11 +146,6 @@ def test_f2_asyncpg(pg, pgroute):
     with pg.counting("app") as backends:
         asyncio.run(asyncio.wait_for(everybody(), 120))
     assert backends.highest <= 2
-
-
-@pytest.fixture(scope="session")
-def pgx(run_folder):
-    return str(proc.once(run_folder, "pgx", lambda path: proc.run(["go", "build", "-o", str(path), "."], cwd=PGX, timeout=300)))
 
 
 @both_versions

@@ -1,6 +1,6 @@
 // pgx at its default settings against one database: everyday use by many clients at once.
 //
-// usage: pgx DSN CLIENTS ROUNDS        prints "ok QUERIES", or the first error and exits 1
+// usage: pgx DSN CLIENTS ROUNDS        prints "ok QUERIES", or the first error and exits 1; another use is in chaos.go
 //
 // Called by tests/e2e/test_prepared.py through pgroute and, to see the program itself right, directly.
 package main
@@ -96,6 +96,10 @@ func run(dsn string, client, rounds int) error {
 }
 
 func main() {
+	if os.Args[1] == "chaos" {
+		chaos(os.Args[2], os.Args[3], os.Args[4:])
+		return
+	}
 	clients, err := strconv.Atoi(os.Args[2])
 	if err != nil {
 		panic(err)
