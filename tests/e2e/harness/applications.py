@@ -41,8 +41,8 @@ class Left(Exception):
 class Refused(Exception):
     """An error that the server sent."""
 
-    def __init__(self, sqlstate, text):
-        super().__init__(f"{sqlstate}: {text}")
+    def __init__(self, sqlstate, text, routine):
+        super().__init__(f"{sqlstate}: {text} ({f'of PostgreSQL, {routine}' if routine else 'of pgroute'})")
         self.sqlstate = sqlstate
 
 
@@ -58,7 +58,7 @@ class Psycopg:
             yield
         except psycopg.Error as problem:
             if problem.sqlstate is not None:
-                raise Refused(problem.sqlstate, str(problem)) from problem
+                raise Refused(problem.sqlstate, str(problem), problem.diag.source_function) from problem
             if isinstance(problem, psycopg.OperationalError):
                 raise Lost(str(problem)) from problem
             raise
@@ -167,7 +167,7 @@ class Asyncpg:
             raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as problem:
             if isinstance(problem, asyncpg.PostgresError) and problem.as_dict().get("severity"):
-                raise Refused(problem.sqlstate, str(problem)) from problem
+                raise Refused(problem.sqlstate, str(problem), problem.as_dict().get("server_source_function")) from problem
             if isinstance(problem, (OSError, asyncpg.PostgresConnectionError)) or self.db is None or self.db.is_closed():
                 raise Lost(repr(problem)) from problem
             raise
