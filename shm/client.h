@@ -35,7 +35,8 @@ enum pgr_client_state {
  */
 struct pgr_client_rec {
 	_Atomic uint32_t state;
-	_Atomic uint32_t cancel; /* 1: the worker is asked to cancel what this client runs; 2: it is at it */
+	_Atomic uint32_t cancel; /* the lower bits of id, then 01: its worker is asked to cancel what it
+				  * runs, 10: is at it; 0: nothing */
 	_Atomic uint32_t canceler; /* process to poke when that is done */
 	uint32_t pid;
 	uint8_t key[PGR_CLIENT_KEY];

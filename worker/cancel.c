@@ -21,6 +21,9 @@
 
 #define CANCEL_CODE 80877102u
 
+/* Stages of a mark. */
+enum { PGR_CANCEL_ASKED = 1, PGR_CANCEL_TAKEN = 2 };
+
 struct pgr_cancel {
 	struct pgr_watch watch; /* first: events point here; fd -1: it has ended */
 	struct pgr_list all;    /* worker->cancels */
@@ -36,6 +39,16 @@ struct pgr_cancel {
 	uint32_t len;
 	char packet[12 + PGR_KEY_MAX];
 };
+
+/*
+ * The mark in a client's record names the client: between the look at its key and the mark it may have
+ * left, and the next one have got its record.
+ */
+static uint32_t
+mark_of(uint64_t client_id, uint32_t stage)
+{
+	return (uint32_t)(client_id << 2) | stage;
+}
 
 static void
 unmark(struct pgr_worker *w, pgr_client_id client)
@@ -233,28 +246,31 @@ pgr_cancel_tick(struct pgr_worker *w)
 	}
 }
 
+/* The id is read first: whoever gives the right key has had it from the client with that id. */
 static bool
-has_key(struct pgr_client_rec *rec, uint32_t pid, const uint8_t *key, size_t len)
+has_key(struct pgr_client_rec *rec, uint32_t pid, const uint8_t *key, size_t len, uint64_t *ret_id)
 {
+	*ret_id = atomic_load(&rec->id);
 	return atomic_load(&rec->state) >= PGR_CLIENT_IDLE && rec->pid == pid && rec->key_len == len &&
 		len <= PGR_CLIENT_KEY && pgr_digest_equal(rec->key, key, len);
 }
 
 /* A pid of ours is the number of the client's record plus 1; that of a session mode client is its server's. */
 static bool
-find_client(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_t len, pgr_client_id *ret)
+find_client(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_t len, pgr_client_id *ret,
+	uint64_t *ret_id)
 {
 	uint32_t per = w->shm->seg->clients_per_worker;
 
 	ret->n = pid - 1;
 	if (pid != 0 && ret->n / per < w->shm->seg->workers &&
-		has_key(pgr_shm_client(w->shm, *ret), pid, key, len))
+		has_key(pgr_shm_client(w->shm, *ret), pid, key, len, ret_id))
 		return true;
 	for (uint32_t k = 0; k < w->shm->seg->workers; k++) {
 		uint32_t used = PGR_MIN(atomic_load(&pgr_shm_proc(w->shm, k)->records_used), per);
 
 		for (ret->n = k * per; ret->n < k * per + used; ret->n++)
-			if (has_key(pgr_shm_client(w->shm, *ret), pid, key, len))
+			if (has_key(pgr_shm_client(w->shm, *ret), pid, key, len, ret_id))
 				return true;
 	}
 	return false;
@@ -266,13 +282,15 @@ pgr_cancel_request(struct pgr_worker *w, uint32_t pid, const uint8_t *key, size_
 {
 	struct pgr_client_rec *rec;
 	uint32_t worker;
+	uint64_t id;
 
-	if (!find_client(w, pid, key, len, ret_client))
+	if (!find_client(w, pid, key, len, ret_client, &id))
 		return false;
+	PGR_CRASHPOINT("cancel.found");
 	worker = ret_client->n / w->shm->seg->clients_per_worker;
 	rec = pgr_shm_client(w->shm, *ret_client);
 	atomic_store(&rec->canceler, w->self);
-	atomic_store(&rec->cancel, 1);
+	atomic_store(&rec->cancel, mark_of(id, PGR_CANCEL_ASKED));
 	atomic_store(&pgr_shm_proc(w->shm, worker)->cancels, 1);
 	if (worker == w->self)
 		pgr_cancel_on_poke(w);
@@ -313,12 +331,17 @@ pgr_cancel_on_poke(struct pgr_worker *w)
 	for (struct pgr_list *at = w->clients.next; at != &w->clients; at = pgr_client_walk(w, next)) {
 		struct pgr_client *c = PGR_LIST_ENTRY(at, struct pgr_client, all);
 		struct pgr_client_rec *rec = pgr_client_rec(w, c);
+		uint64_t id = atomic_load(&rec->id);
+		uint32_t mark = atomic_load(&rec->cancel);
+		bool asked = mark == mark_of(id, PGR_CANCEL_ASKED);
 
 		next = at->next;
-		if (atomic_load(&rec->cancel) == 1 && c->state == PGR_SESSION_READY) {
-			atomic_store(&rec->cancel, 2); /* taken: not twice */
+		if (mark != 0 && !asked && mark != mark_of(id, PGR_CANCEL_TAKEN))
+			unmark(w, c->rec); /* it was for the client before */
+		if (asked && c->state == PGR_SESSION_READY) {
+			atomic_store(&rec->cancel, mark_of(id, PGR_CANCEL_TAKEN)); /* not twice */
 			pgr_cancel_client(w, c);
-		} else if (atomic_load(&rec->cancel) == 1 && c->state == PGR_SESSION_CONSOLE) {
+		} else if (asked && c->state == PGR_SESSION_CONSOLE) {
 			unmark(w, c->rec);
 			pgr_console_cancel(w, c);
 		} else if (c->state == PGR_SESSION_CANCEL) {

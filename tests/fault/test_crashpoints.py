@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -182,4 +183,51 @@ def test_connection_that_only_a_stopped_worker_was_told_of_is_accepted_by_anothe
             for pid in stopped:
                 one.kill(pid, signal.SIGCONT)
         client.terminate()
+    trap.close()
+
+
+def stopped_over_a_cancel(one, client, trap):
+    """A cancel request for that client, and the worker that stands still behind the look at its key; not the client's own."""
+    own = one.worker_of(client.socket.getsockname()[1])
+    for _ in range(50):
+        trap.arm()
+        request = wire.Wire(socket.create_connection(("127.0.0.1", one.port)))
+        request.send(wire.cancel_request(client.pid, client.key))
+        assert fired(trap, PATIENCE)
+        stopped = proc.wait_for(lambda: [pid for pid in one.pids("worker") if proc.state(pid) == "T"], "a worker to be stopped")
+        if stopped != [own]:
+            return request, stopped[0]
+        one.kill(own, signal.SIGCONT)
+        with pytest.raises(wire.Closed):
+            request.fill(1)
+        request.close()
+    raise AssertionError("it was always the client's own worker that took the request")
+
+
+def test_b4_a_cancel_is_not_for_the_next_client_with_the_same_record(pg, pgroute, monkeypatch):
+    """B4: the client leaves after its key was compared, and before it is marked as one to cancel."""
+    trap = Trap("cancel.found")
+    monkeypatch.setenv("PGROUTE_STOP", trap.value)
+    one = pgroute(pg, workers=2, watchdog_timeout="600s", cancel_timeout="600s")
+    first = wire.Client(one.port).login()
+    request, stopped = stopped_over_a_cancel(one, first, trap)
+    later = []
+    try:
+        first.terminate()
+        while not later or later[-1].pid != first.pid:
+            later.append(wire.Client(one.port).login())
+        with pg.superuser("app") as db:
+            db.execute("SELECT pg_advisory_lock(4)")
+            later[-1].send(wire.query("SELECT pg_advisory_xact_lock(4)"))
+            pg.wait_query("pg_advisory_xact_lock(4)")
+            one.kill(stopped, signal.SIGCONT)
+            with pytest.raises(wire.Closed):
+                request.fill(1)
+            db.execute("SELECT pg_advisory_unlock(4)")
+        assert not later[-1].ready().errors
+    finally:
+        one.kill(stopped, signal.SIGCONT)
+    for client in later:
+        client.terminate()
+    request.close()
     trap.close()
