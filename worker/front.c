@@ -511,7 +511,7 @@ may_ask_sequence(const struct pgr_client *c, const struct pgr_reading *reading)
 {
 	const struct pgr_server *s = c->leg.server;
 
-	if (reading == NULL || !reading->sequence || c->pin != PGR_PIN_NONE_REASON)
+	if (c->pin != PGR_PIN_NONE_REASON)
 		return true;
 	atomic_store_explicit(&s->pool->view.pool->sequences, 1, memory_order_relaxed);
 	return s->continued || s->skipping || reading->several || has_run(s);
@@ -554,7 +554,7 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 		return FEED_WAIT;
 	reading = whole ? read_text(w, c, text, len) : pgr_reading_unread(PGR_PIN_UNREAD_REASON);
 	if ((reading != NULL && reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c)) ||
-		!may_ask_sequence(c, reading))
+		(reading != NULL && reading->sequence && !may_ask_sequence(c, reading)))
 		return query_refused(w, c, reading, size);
 	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
 	expect_read(w, c, PGR_REPLY_QUERY, reading);
@@ -985,7 +985,7 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	else
 		named = find_named(w, c, name, (size_t)name_len);
 	reading = name_len == 0 ? unnamed_reading(c) : named != NULL ? named->statement->reading : NULL;
-	if (!may_ask_sequence(c, reading)) {
+	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
 		c->skip = size;
 		c->skip_forward = false;
 		return refused_in_batch(w, c, pgr_reading_ref(reading));
@@ -1279,7 +1279,7 @@ keep(struct pgr_client *c, const char *rest, size_t len)
 		return true;
 	}
 	if (len > c->in_cap) {
-		char *bigger = realloc(c->in, len);
+		char *bigger = c->in == NULL ? malloc(len) : realloc(c->in, len); /* mostly it is the first */
 
 		if (bigger == NULL)
 			return false;
