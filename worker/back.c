@@ -28,6 +28,7 @@
 #include "worker/statement.h"
 
 #define WHOLE_MOST (PGR_BUFFER / 2) /* longer errors and notices go on without a look */
+#define HINDRANCES_MOST 100 /* times that settings are sent again */
 #define UNASKED_MOST 16 /* reads of what nobody asked for; whoever has more to say is not used */
 
 /* Does what the server says now go to the client? */
@@ -249,6 +250,8 @@ failed(struct pgr_worker *w, struct pgr_server *s)
 	const struct pgr_reply *head = pgr_replies_head(&s->replies);
 
 	s->copy_in = false;
+	if (s->hindered)
+		return;
 	if (head != NULL && head->purpose == PGR_PURPOSE_PROBE)
 		s->found = true; /* a short statement_timeout, a late cancel: nothing was learnt */
 	else if (head != NULL && head->purpose >= PGR_PURPOSE_CATALOG)
@@ -265,6 +268,14 @@ failed(struct pgr_worker *w, struct pgr_server *s)
 		drop_to_sync(w, s);
 }
 
+/* Were settings ended by a limit that another client has set? */
+static bool
+is_hindrance(const struct pgr_server *s, const struct pgr_reply *head, const struct pgr_error *e)
+{
+	return head != NULL && head->purpose == PGR_PURPOSE_SETTINGS && s->hurried &&
+		s->hindrances < HINDRANCES_MOST && strcmp(e->sqlstate, "57014") == 0;
+}
+
 static void
 on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
@@ -274,9 +285,10 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 
 	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
 	s->cycle.syntax = s->cycle.statement == 0 && strcmp(e.sqlstate, "42601") == 0;
+	s->hindered = is_hindrance(s, head, &e);
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business, but for
 	 * last words */
-	if (s->leg != NULL && !s->settings_failed && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
+	if (s->leg != NULL && !s->settings_failed && !s->hindered && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
 			(head->purpose == PGR_PURPOSE_CATALOG && e.severity >= PGR_SEVERITY_FATAL) ||
 			(head->purpose == PGR_PURPOSE_RESTORE && !may_begin_anew(s, head)))) {
 		/* the server has failed as it was made to (front.c): the client is told why */
@@ -294,7 +306,7 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	}
 	s->told_fatal = s->told_fatal || e.severity >= PGR_SEVERITY_FATAL;
 	if (ours && head->purpose == PGR_PURPOSE_CATALOG)
-		pgr_catalog_failed(w, s, &e);
+		pgr_catalog_failed(s, &e);
 	failed(w, s);
 }
 
@@ -487,11 +499,24 @@ on_probed(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
 		pgr_settings_applied(pgr_server_slot(w, s), pgr_server_cold(w, s), c->settings);
 }
 
+/* Settings did not come to their end: all of them go out in front once more. */
+static void
+begin_again(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c)
+{
+	s->hindered = false;
+	s->hindrances++;
+	pgr_settings_unknown(pgr_server_slot(w, s));
+	if (c != NULL)
+		c->leg.fresh = true;
+}
+
 /* A ReadyForQuery of what we have asked for ourselves. c: NULL: the client has left. */
 static void
 on_our_ready(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, enum pgr_purpose purpose)
 {
-	if (purpose == PGR_PURPOSE_CATALOG)
+	if (purpose == PGR_PURPOSE_SETTINGS && s->hindered)
+		begin_again(w, s, c);
+	else if (purpose == PGR_PURPOSE_CATALOG)
 		pgr_catalog_end(w, s);
 	else if (purpose == PGR_PURPOSE_LOOK)
 		s->looks = false;

@@ -56,7 +56,7 @@ bool pgr_catalog_must_wait(struct pgr_worker *w, struct pgr_server *s, const cha
 
 /* What the server says to the query for the catalog: a DataRow, an error, the end. */
 void pgr_catalog_row(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size);
-void pgr_catalog_failed(struct pgr_worker *w, struct pgr_server *s, const struct pgr_error *e);
+void pgr_catalog_failed(struct pgr_server *s, const struct pgr_error *e);
 void pgr_catalog_end(struct pgr_worker *w, struct pgr_server *s);
 
 /* The connection goes, with the queries on it. */

@@ -58,6 +58,7 @@ apply_settings(struct pgr_worker *w, struct pgr_client *c, bool forget)
 	struct pgr_out out;
 
 	pgr_out_init(&out, sql, sizeof(sql) - 1);
+	s->hurried = s->hindrances > 0 || pgr_settings_hurry(slot, pgr_server_cold(w, s));
 	if (forget)
 		pgr_out_text(&out, "DISCARD SEQUENCES;");
 	if (!pgr_settings_difference(slot, pgr_server_cold(w, s), c->settings, &out)) {
@@ -79,7 +80,7 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 	bool forget = !s->continued &&
 		atomic_load_explicit(&s->pool->view.pool->sequences, memory_order_relaxed) != 0;
 
-	c->leg.fresh = false;
+	c->leg.fresh = s->hurried = false;
 	if (atomic_load_explicit(&slot->startup, memory_order_relaxed) != 0)
 		pgr_client_forget_settings(c); /* they are the server's */
 	else if (forget || atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
@@ -112,7 +113,8 @@ need_server(struct pgr_worker *w, struct pgr_client *c)
 		c->xact_start = w->now;
 	if (c->leg.fresh) {
 		pgr_front_begin_lease(w, c);
-		c->leg.tried = c->settings->refusable && c->leg.server->replies.count > 0;
+		c->leg.tried = (c->settings->refusable || c->leg.server->hurried) &&
+			c->leg.server->replies.count > 0;
 	}
 	c->unfit = c->leg.server->settings_failed;
 	c->stalled = c->leg.tried;

@@ -120,6 +120,8 @@ begin_exchange(struct pgr_worker *w, struct pgr_server *s, struct pgr_leg *leg)
 	leg->tried = leg->judging = false;
 	s->unjudged = false;
 	s->judged_by = NULL;
+	s->hindered = false;
+	s->hindrances = 0;
 	s->told_fatal = false;
 	s->status = PGR_TXN_IDLE; /* nothing else is ever leased */
 	s->stray_sync = false;

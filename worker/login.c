@@ -237,6 +237,10 @@ greet_from_server(struct pgr_worker *w, struct pgr_client *c)
 	}
 	if (s->replies.count > 0)
 		return;
+	if (c->leg.fresh) { /* they did not come to their end */
+		pgr_login_resume(w, c);
+		return;
+	}
 	keep_greeting(w, c, s->slot);
 	greet(w, c);
 	if (c->state != PGR_SESSION_READY)

@@ -377,6 +377,26 @@ pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	return !out->full;
 }
 
+bool
+pgr_settings_hurry(const struct pgr_slot *slot, const struct pgr_slot_cold *cold)
+{
+	size_t have = PGR_MIN(cold->settings_len, (uint32_t)PGR_SETTINGS_BYTES);
+	const char *limit;
+	char *unit;
+	unsigned long number;
+
+	if (pgr_settings_are_unknown(slot))
+		return true;
+	limit = pgr_settings_get(cold->settings, have, "statement_timeout");
+	if (limit == NULL)
+		return false;
+	number = strtoul(limit, &unit, 10);
+	unit += strspn(unit, " ");
+	if (number == 0 && *unit == '\0')
+		return false; /* none */
+	return number < 1000 && (*unit == '\0' || strncmp(unit, "ms", 2) == 0 || strchr(".euxEUX", *unit) != NULL);
+}
+
 void
 pgr_settings_applied(
 	struct pgr_slot *slot, struct pgr_slot_cold *cold, const struct pgr_settings *s)

@@ -76,6 +76,12 @@ bool pgr_settings_next(
 bool pgr_settings_difference(struct pgr_slot *slot, const struct pgr_slot_cold *cold,
 	const struct pgr_settings *s, struct pgr_out *out);
 
+/*
+ * May what the server connection has been given end that SQL, by a statement_timeout of less than a second, or
+ * one that is not known?
+ */
+bool pgr_settings_hurry(const struct pgr_slot *slot, const struct pgr_slot_cold *cold);
+
 /* The server connection has these settings now. */
 void pgr_settings_applied(
 	struct pgr_slot *slot, struct pgr_slot_cold *cold, const struct pgr_settings *s);

@@ -242,6 +242,9 @@ struct pgr_server {
 	bool uncancelable;     /* as the slot says: not to be cancelled on our account */
 	uint32_t committing;   /* entries of replies that may end a transaction */
 	bool settings_failed; /* what we sent ourselves failed: not fit for use */
+	bool hurried;   /* settings were sent while a short time limit of another client may be in force */
+	bool hindered;  /* which has ended them: they are sent again */
+	uint8_t hindrances; /* how often, in this lease */
 	bool refused_block;    /* a transaction was opened in statement mode */
 	char status;           /* of the last ReadyForQuery */
 	bool doomed; /* an error since the transaction began: what was set in it goes */

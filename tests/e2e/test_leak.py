@@ -459,3 +459,33 @@ def test_a_setting_that_a_vanished_client_had_in_a_transaction_is_not_believed(p
         client.reset()
         with wire.Client(one.port).login(TimeZone="Asia/Tokyo") as other:
             assert other.query("SHOW timezone").value() == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize("times", (1, 7))
+@pytest.mark.parametrize("at_login", (False, True))
+def test_a_short_time_limit_of_another_ends_no_settings(fake, pgroute, times, at_login):
+    """The limit of the client before may end the statement that takes it away: that is sent again, and what follows waits for it."""
+    refused, asked = [], []
+
+    def script(conn):
+        for got in conn.messages():
+            text = wire.strings(got.body)[0]
+            if "RESET" in text and len(refused) < times:
+                refused.append(text)
+                conn.send(fs.error("57014", "canceling statement due to statement timeout"), fs.ready())
+            elif text.startswith("SELECT"):
+                asked.append(text)
+                conn.send(fs.one_row(text))
+            else:
+                conn.send(fs.complete("SET"), fs.ready())
+
+    one = pgroute(fake(script), workers=1, auth={"type": "trust"}, defaults={"pool_size": 1})
+    with wire.Client(one.port).login() as a, wire.Client(one.port).login() as b:
+        assert b.query("SELECT 'b'").value() == "SELECT 'b'"
+        assert not a.query("SET statement_timeout = '5ms'").errors
+        if at_login:
+            with wire.Client(one.port).login(work_mem="5MB") as c:
+                assert c.query("SELECT 'c'").value() == "SELECT 'c'"
+        else:
+            assert b.query("SELECT 'again'").value() == "SELECT 'again'"
+        assert len(refused) == times and asked == ["SELECT 'b'", "SELECT 'c'" if at_login else "SELECT 'again'"]
