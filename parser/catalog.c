@@ -69,16 +69,6 @@ heap_add(struct heap *heap, size_t len)
 	return heap->p + heap->len - len;
 }
 
-static size_t
-run_length(const char *p, size_t len)
-{
-	size_t n = 0;
-
-	while (n < len && (pgr_lexer_char(p[n]) & PGR_CHAR_RUN) != 0)
-		n++;
-	return n;
-}
-
 /* Of the part of a name that counts; never 0. */
 static uint64_t
 name_hash(const char *p, size_t len)
@@ -186,7 +176,7 @@ pgr_catalog_add(struct pgr_catalog_builder *b, const char *name, size_t len, enu
 	if (pgr_features[row].treatment != PGR_TREATMENT_PIN)
 		return;
 	remember(b, name, len);
-	if (!condemn(&b->bad, name_hash(name, run_length(name, len)), row, false))
+	if (!condemn(&b->bad, name_hash(name, pgr_name_run(name, len)), row, false))
 		b->failed = true;
 }
 
@@ -231,7 +221,7 @@ void
 pgr_catalog_add_body(struct pgr_catalog_builder *b, const char *name, size_t name_len, const char *body,
 	size_t len, bool sql_like)
 {
-	uint64_t from = name_hash(name, run_length(name, name_len));
+	uint64_t from = name_hash(name, pgr_name_run(name, name_len));
 	size_t first = b->uses.len / sizeof(struct use);
 	enum pgr_feature row = pgr_session_read_body(body, len, sql_like);
 
@@ -242,7 +232,7 @@ pgr_catalog_add_body(struct pgr_catalog_builder *b, const char *name, size_t nam
 	remember(b, name, name_len);
 	/* every word, in strings and comments too: what is put together from them may call it */
 	for (size_t i = 0; i < len; i++) {
-		size_t run = run_length(body + i, len - i);
+		size_t run = pgr_name_run(body + i, len - i);
 
 		if (run > 0)
 			add_use(b, from, name_hash(body + i, run));
@@ -256,7 +246,7 @@ pgr_catalog_add_use(
 	struct pgr_catalog_builder *b, const char *from, size_t from_len, const char *to, size_t to_len)
 {
 	remember(b, from, from_len);
-	add_use(b, name_hash(from, run_length(from, from_len)), name_hash(to, run_length(to, to_len)));
+	add_use(b, name_hash(from, pgr_name_run(from, from_len)), name_hash(to, pgr_name_run(to, to_len)));
 }
 
 /* Only what uses something itself, or is unsafe, matters of what is used: how many, in the order of `to`. */
@@ -341,14 +331,14 @@ list_names(struct pgr_catalog *catalog, const struct heap *names)
 
 	for (const char *name = names->p; name < end; name += strlen(name) + 1) {
 		size_t len = strlen(name);
-		const struct verdict *v = look_up(&catalog->bad, name_hash(name, run_length(name, len)));
+		const struct verdict *v = look_up(&catalog->bad, name_hash(name, pgr_name_run(name, len)));
 
 		if (v == NULL || v->listed)
 			continue;
 		pgr_name_set_add(&catalog->names, name, len);
-		if (run_length(name, len) == 0)
+		if (pgr_name_run(name, len) == 0)
 			catalog->always = v->row;
-		else if (!pgr_is_ascii(name, run_length(name, len)))
+		else if (!pgr_is_ascii(name, pgr_name_run(name, len)))
 			catalog->high = v->row;
 	}
 }
@@ -407,7 +397,7 @@ static enum pgr_feature
 judge_words(const struct pgr_catalog *catalog, const char *p, size_t len)
 {
 	for (size_t pos = 0; pos < len; pos++) {
-		size_t run = run_length(p + pos, len - pos);
+		size_t run = pgr_name_run(p + pos, len - pos);
 		const struct verdict *v = run > 0 ? look_up(&catalog->bad, name_hash(p + pos, run)) : NULL;
 
 		if (v != NULL && !v->listed)

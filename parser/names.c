@@ -134,16 +134,6 @@ pgr_name_walk_next(struct pgr_name_walk *it, struct pgr_name *ret)
 	return false;
 }
 
-static size_t
-run_length(const char *p, size_t len)
-{
-	size_t n = 0;
-
-	while (n < len && (pgr_lexer_char(p[n]) & PGR_CHAR_RUN) != 0)
-		n++;
-	return n;
-}
-
 static void
 set_positions(const char *word, size_t len, unsigned ret[2])
 {
@@ -156,7 +146,7 @@ set_positions(const char *word, size_t len, unsigned ret[2])
 void
 pgr_name_set_add(struct pgr_name_set *set, const char *name, size_t len)
 {
-	size_t run = run_length(name, len);
+	size_t run = pgr_name_run(name, len);
 	unsigned at[2];
 
 	set->n++;
@@ -189,7 +179,7 @@ pgr_name_set_has_token(const struct pgr_name_set *set, const char *text, const s
 	if (t->kind == PGR_TOKEN_UNICODE_QUOTED || set->everything)
 		return true;
 	for (uint32_t pos = t->start; pos < t->end; pos++) {
-		size_t run = run_length(text + pos, t->end - pos);
+		size_t run = pgr_name_run(text + pos, t->end - pos);
 
 		if (run > 0 && pgr_name_set_has(set, text + pos, run))
 			return true;

@@ -78,6 +78,17 @@ pgr_name_set_has(const struct pgr_name_set *set, const char *word, size_t len)
 
 #define PGR_CHAR_RUN (PGR_CHAR_LETTER | PGR_CHAR_DIGIT)
 
+/* How long is the run of letters, digits and underscores that begins here? */
+static inline size_t
+pgr_name_run(const char *p, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && (pgr_lexer_char(p[n]) & PGR_CHAR_RUN) != 0)
+		n++;
+	return n;
+}
+
 /* Has a token, a WORD or QUOTED, a run that is in the set? A UNICODE_QUOTED always has. */
 bool pgr_name_set_has_token(
 	const struct pgr_name_set *set, const char *text, const struct pgr_token *t);
