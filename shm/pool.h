@@ -92,7 +92,8 @@ struct pgr_pool_failure {
  *
  *   writer     mask bit k, want[k], clients[k]: worker k; mail[k]: anybody sets, k takes by
  *              exchange; ticket: fetch_add by anybody; failure, retry_at, report, report_at,
- *              drain_at: whoever dialed last; catalog: who has won catalog_at; all else: the monitor
+ *              drain_at: whoever dialed last; catalog: who has won catalog_at, or read it
+ *              first; sequences: any worker; all else: the monitor
  *   readers    anyone
  *   ordering   seq_cst throughout
  *   on death   a dead worker's bit and want stay until its successor clears them: whoever gives

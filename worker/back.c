@@ -250,12 +250,10 @@ failed(struct pgr_worker *w, struct pgr_server *s)
 	const struct pgr_reply *head = pgr_replies_head(&s->replies);
 
 	s->copy_in = false;
-	if (s->hindered)
-		return;
+	if (s->hindered || (head != NULL && head->purpose >= PGR_PURPOSE_CATALOG))
+		return; /* it is sent again, or it only wanted to know */
 	if (head != NULL && head->purpose == PGR_PURPOSE_PROBE)
 		s->found = true; /* a short statement_timeout, a late cancel: nothing was learnt */
-	else if (head != NULL && head->purpose >= PGR_PURPOSE_CATALOG)
-		s->found = false; /* nor here, and there it was told */
 	else if (head != NULL && may_begin_anew(s, head))
 		s->cycle.unrestored = true;
 	else if (head != NULL && is_simple(head) && head->ours)

@@ -492,10 +492,10 @@ refuses_pins(const struct pgr_client *c)
 
 /* Has the client asked for something in this lease that may have called nextval()? */
 static bool
-has_run(const struct pgr_server *s)
+has_run(struct pgr_server *s)
 {
 	for (uint32_t i = 0; i < s->replies.count; i++) {
-		const struct pgr_reply *r = pgr_replies_at((struct pgr_replies *)(uintptr_t)&s->replies, i);
+		const struct pgr_reply *r = pgr_replies_at(&s->replies, i);
 
 		if (!r->ours && (r->kind == PGR_REPLY_QUERY || r->kind == PGR_REPLY_EXECUTE ||
 				r->kind == PGR_REPLY_FUNCTION))
@@ -511,7 +511,7 @@ has_run(const struct pgr_server *s)
 static bool
 may_ask_sequence(const struct pgr_client *c, const struct pgr_reading *reading)
 {
-	const struct pgr_server *s = c->leg.server;
+	struct pgr_server *s = c->leg.server;
 
 	if (c->pin != PGR_PIN_NONE_REASON)
 		return true;
@@ -555,8 +555,8 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (whole && !can_judge(c) && pgr_catalog_must_wait(w, c->leg.server, text, len))
 		return FEED_WAIT;
 	reading = whole ? read_text(w, c, text, len) : pgr_reading_unread(PGR_PIN_UNREAD_REASON);
-	if ((reading != NULL && reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c)) ||
-		(reading != NULL && reading->sequence && !may_ask_sequence(c, reading)))
+	if (reading != NULL && ((reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c)) ||
+			(reading->sequence && !may_ask_sequence(c, reading))))
 		return query_refused(w, c, reading, size);
 	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
 	expect_read(w, c, PGR_REPLY_QUERY, reading);
