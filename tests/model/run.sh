@@ -167,7 +167,7 @@ chosen() {	# the lines of the table that the arguments ask for
 		table | grep '^q'
 	else
 		for name; do
-			table | grep "^.|$name *|" || echo " |$name|known|pool|"
+			table | grep "^.|$name *|" || echo " |$name|known|unknown|"
 		done
 	fi
 }
