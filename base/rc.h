@@ -18,6 +18,7 @@ enum pgr_rc {
 #define PGR_NORETURN __attribute__((noreturn))
 #define PGR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PGR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define PGR_COLD __attribute__((cold, noinline)) /* not in the way of what is run each time */
 #define PGR_ALIGNED(n) __attribute__((aligned(n)))
 #define PGR_COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 #define PGR_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))

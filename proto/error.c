@@ -118,6 +118,7 @@ pgr_error_parse(const char *body, size_t len, struct pgr_error *ret)
 	ret->message = "error without a message";
 	ret->detail = "";
 	ret->hint = "";
+	ret->routine = "";
 	while (pgr_error_next(body, len, &pos, &code, &value)) {
 		if (code == 'S')
 			localized = value;
@@ -131,6 +132,8 @@ pgr_error_parse(const char *body, size_t len, struct pgr_error *ret)
 			ret->detail = value;
 		else if (code == 'H')
 			ret->hint = value;
+		else if (code == 'R')
+			ret->routine = value;
 	}
 	/* V is never translated, but servers before 9.6 and other poolers do not send it */
 	ret->severity = parse_severity(severity[0] != '\0' ? severity : localized);

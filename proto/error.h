@@ -36,6 +36,7 @@ struct pgr_error {
 	const char *message;        /* never empty */
 	const char *detail;         /* empty: none; so is hint */
 	const char *hint;
+	const char *routine;        /* of the server's source, which is never translated; or empty */
 };
 
 /* body: behind the length word. Cannot fail: whatever is wrong with it, something can be told. */

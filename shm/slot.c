@@ -29,15 +29,15 @@ cell_find(const struct pgr_slot_cold *cold, struct pgr_hash128 hash)
 	return i;
 }
 
-bool
-pgr_slot_statement_has(struct pgr_slot_cold *cold, struct pgr_hash128 hash)
+struct pgr_description *
+pgr_slot_statement_find(struct pgr_slot_cold *cold, struct pgr_hash128 hash)
 {
 	uint32_t i = cell_find(cold, hash);
 
 	if (!pgr_hash128_eq(cold->statement[i], hash))
-		return false;
+		return NULL;
 	cold->statement_used[i] = ++cold->statement_tick;
-	return true;
+	return &cold->statement_said[i];
 }
 
 /* Halves of two hashes never make a third one that somebody asks for. Pairs with the owner's stores. */
@@ -49,7 +49,7 @@ pgr_slot_statement_seen(const struct pgr_slot_cold *cold, struct pgr_hash128 has
 			__atomic_load_n(&cold->statement[i].hi, __ATOMIC_RELAXED)};
 
 		if (pgr_hash128_eq(at, hash))
-			return true;
+			return __atomic_load_n(&cold->statement_said[i].rows, __ATOMIC_RELAXED) != PGR_ROWS_STALE;
 		if ((at.lo | at.hi) == 0)
 			return false;
 		i = (i + 1) & CELL_MASK;
@@ -64,6 +64,7 @@ pgr_slot_statement_add(struct pgr_slot_cold *cold, struct pgr_hash128 hash)
 
 	if (cell_empty(cold, i) && cold->statement_count < PGR_STATEMENT_CELLS - 1) {
 		cold->statement[i] = hash;
+		cold->statement_said[i] = (struct pgr_description){0, 0};
 		cold->statement_count++;
 	}
 	cold->statement_used[i] = ++cold->statement_tick;
@@ -90,6 +91,7 @@ pgr_slot_statement_remove(struct pgr_slot_cold *cold, struct pgr_hash128 hash)
 			continue;
 		cold->statement[hole] = cold->statement[i];
 		cold->statement_used[hole] = cold->statement_used[i];
+		cold->statement_said[hole] = cold->statement_said[i];
 		hole = i;
 	}
 	cold->statement[hole] = (struct pgr_hash128){0, 0};

@@ -16,6 +16,16 @@
 
 struct pgr_shm;
 
+/* What the server has said of a statement that it has: digests (proto/describe.h); 0: nothing yet. */
+struct pgr_description {
+	uint32_t params;
+	uint32_t rows;
+};
+
+#define PGR_ROWS_NONE 1u  /* NoData */
+#define PGR_ROWS_STALE 2u /* what it returns has changed, and it cannot be run: to be prepared anew */
+#define PGR_SAID_LONG 3u  /* more than is compared */
+
 /*
  * The part that every lease touches.
  *
@@ -73,6 +83,7 @@ struct pgr_slot_cold {
 	char settings[PGR_SETTINGS_BYTES]; /* "name\0value\0"... applied on top */
 	struct pgr_hash128 statement[PGR_STATEMENT_CELLS]; /* {0, 0}: empty cell */
 	uint32_t statement_used[PGR_STATEMENT_CELLS];
+	struct pgr_description statement_said[PGR_STATEMENT_CELLS];
 } PGR_ALIGNED(64);
 
 /* Process k in its present life as a home: never 0, and never that of a predecessor of k. */
@@ -88,10 +99,15 @@ pgr_slot_home_index(uint32_t home)
 	return (home & 255) - 1;
 }
 
-/* Set of prepared statements of the connection: changed only by what the server acknowledged. */
-bool pgr_slot_statement_has(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
+/*
+ * Set of prepared statements of the connection: changed only by what the server acknowledged. NULL: this one
+ * is not there; else what was said of it, valid until the set changes. Counts as use.
+ */
+struct pgr_description *pgr_slot_statement_find(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
 
-/* The same for whoever does not lease the slot: a hint, and it does not count as use. */
+/*
+ * Is it there, as good as new? For whoever does not lease the slot: a hint, and it does not count as use.
+ */
 bool pgr_slot_statement_seen(const struct pgr_slot_cold *cold, struct pgr_hash128 hash);
 void pgr_slot_statement_add(struct pgr_slot_cold *cold, struct pgr_hash128 hash);
 void pgr_slot_statement_remove(struct pgr_slot_cold *cold, struct pgr_hash128 hash);

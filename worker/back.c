@@ -21,6 +21,7 @@
 #include "worker/login.h"
 #include "worker/pin.h"
 #include "worker/portal.h"
+#include "worker/prepared.h"
 #include "worker/reading.h"
 #include "worker/server.h"
 #include "worker/settings.h"
@@ -226,6 +227,18 @@ tell_too_many(struct pgr_worker *w)
 	pgr_client_error(&w->out, PGR_SEVERITY_ERROR, &err);
 }
 
+/* In PostgreSQL's own words, by which drivers know that they have to prepare it once more. */
+static void
+tell_changed(struct pgr_worker *w)
+{
+	static const char fields[] = "SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0"
+				     "Fplancache.c\0RRevalidateCachedQuery\0";
+	char *body = pgr_wire_header(
+		pgr_vec_room(&w->out, PGR_WIRE_HEADER + sizeof(fields)), PGR_MSG_ERROR, sizeof(fields));
+
+	memcpy(body, fields, sizeof(fields));
+}
+
 static bool
 is_simple(const struct pgr_reply *r)
 {
@@ -274,6 +287,18 @@ is_hindrance(const struct pgr_server *s, const struct pgr_reply *head, const str
 		s->hindrances < HINDRANCES_MOST && strcmp(e->sqlstate, "57014") == 0;
 }
 
+/* Of the batch at the head nothing was done, nor told: it is sent again when the server is ready for it. */
+static void
+repeat(struct pgr_worker *w, struct pgr_server *s)
+{
+	struct pgr_reply *end;
+
+	drop_to_sync(w, s);
+	end = pgr_replies_head(&s->replies);
+	end->ours = true;
+	end->purpose = PGR_PURPOSE_AGAIN;
+}
+
 static void
 on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
 {
@@ -284,6 +309,10 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 	pgr_error_parse(p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
 	s->cycle.syntax = s->cycle.statement == 0 && strcmp(e.sqlstate, "42601") == 0;
 	s->hindered = is_hindrance(s, head, &e);
+	if (PGR_UNLIKELY(pgr_prepared_is_stale(w, s, &e))) {
+		repeat(w, s);
+		return;
+	}
 	/* one client must learn what is wrong with its settings; the rest of ours is nobody's business, but for
 	 * last words */
 	if (s->leg != NULL && !s->settings_failed && !s->hindered && (!ours || head->purpose == PGR_PURPOSE_SETTINGS ||
@@ -295,6 +324,8 @@ on_error(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t siz
 			tell_unwanted(w, s, head->reading);
 		else if (head_is(s, PGR_REPLY_REFUSED) && head->reading != NULL)
 			tell_unknown(w);
+		else if (head_is(s, PGR_REPLY_REFUSED) && head->named != NULL)
+			tell_changed(w);
 		else if (head_is(s, PGR_REPLY_REFUSED))
 			tell_too_many(w);
 		else
@@ -518,6 +549,8 @@ on_our_ready(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, e
 		pgr_catalog_end(w, s);
 	else if (purpose == PGR_PURPOSE_LOOK)
 		s->looks = false;
+	else if (c != NULL && purpose == PGR_PURPOSE_AGAIN && !pgr_prepared_again(s, c))
+		s->settings_failed = true;
 	else if (c != NULL && purpose == PGR_PURPOSE_RESTORE && !s->settings_failed)
 		end_restore(w, s, c);
 	else if (c != NULL && purpose == PGR_PURPOSE_PROBE)
@@ -628,6 +661,52 @@ wants_whole(char type, uint32_t size)
 	}
 }
 
+/* Is this the description of a statement, and to be kept? */
+static inline bool
+is_kept(struct pgr_server *s, char type)
+{
+	return (type == PGR_MSG_ROW_DESCRIPTION || type == PGR_MSG_PARAMETER_DESCRIPTION) &&
+		head_is(s, PGR_REPLY_DESCRIBE) && pgr_replies_head(&s->replies)->statement != NULL;
+}
+
+/*
+ * Behind ParameterDescription comes the rest of the answer, or the error for which it is asked for once
+ * more: then the client gets both from then. Is it there? In doubt: an error is looked at whole.
+ */
+static bool
+is_followed(const char *next, const char *end)
+{
+	uint32_t size;
+
+	if (end - next < (ptrdiff_t)PGR_WIRE_HEADER)
+		return false;
+	size = pgr_wire_size(next);
+	return next[0] != PGR_MSG_ERROR || size > WHOLE_MOST || end - next >= (ptrdiff_t)size;
+}
+
+static bool
+is_taken_back(struct pgr_worker *w, struct pgr_server *s, const char *next)
+{
+	uint32_t size = pgr_wire_size(next);
+	struct pgr_error e;
+
+	if (next[0] != PGR_MSG_ERROR || size == 0 || size > WHOLE_MOST)
+		return false;
+	pgr_error_parse(next + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER, &e);
+	return pgr_prepared_is_stale(w, s, &e);
+}
+
+static void
+on_description(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t size)
+{
+	if (p[0] == PGR_MSG_PARAMETER_DESCRIPTION && is_taken_back(w, s, p + size))
+		return;
+	pass_on(w, s, p, size);
+	pgr_prepared_said(w, s, p[0], p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER);
+	if (p[0] == PGR_MSG_ROW_DESCRIPTION)
+		answered(w, s);
+}
+
 /* Does the server answer a question of ours, whose rows we read? */
 static bool
 answers_us(struct pgr_server *s)
@@ -654,7 +733,9 @@ on_header(struct pgr_worker *w, struct pgr_server *s, char type, uint32_t size)
 	s->skip_forward = forwards(s);
 	if (type == PGR_MSG_DATA_ROW)
 		s->found = true; /* looked at by who has probed */
-	else if (type == PGR_MSG_ROW_DESCRIPTION && head_is(s, PGR_REPLY_DESCRIBE))
+	if (PGR_UNLIKELY(size > WHOLE_MOST) && is_kept(s, type))
+		pgr_prepared_said(w, s, type, NULL, 0);
+	if (type == PGR_MSG_ROW_DESCRIPTION && head_is(s, PGR_REPLY_DESCRIBE))
 		answered(w, s);
 	else if (type == PGR_MSG_COPY_IN)
 		on_copy_in(s);
@@ -678,7 +759,13 @@ on_message(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 	case PGR_MSG_CLOSE_COMPLETE:
 		return on_answer(w, s, PGR_REPLY_CLOSE, p, size);
 	case PGR_MSG_NO_DATA:
+		if (head_is(s, PGR_REPLY_DESCRIBE) && pgr_replies_head(&s->replies)->statement != NULL)
+			pgr_prepared_said(w, s, p[0], NULL, 0);
 		return on_answer(w, s, PGR_REPLY_DESCRIBE, p, size);
+	case PGR_MSG_ROW_DESCRIPTION:
+	case PGR_MSG_PARAMETER_DESCRIPTION:
+		on_description(w, s, p, size);
+		return true;
 	case PGR_MSG_PORTAL_SUSPENDED:
 		if (head_is(s, PGR_REPLY_EXECUTE))
 			on_suspended(w, s);
@@ -738,11 +825,12 @@ feed(struct pgr_worker *w, struct pgr_server *s, const char *buf, size_t len)
 		if (!pgr_vec_roomy(&w->out) && s->leg != NULL)
 			(void)pgr_stream_send(&s->leg->client->io, &w->out);
 		if (!wants_whole(p[0], size) &&
-			!(p[0] == PGR_MSG_DATA_ROW && size <= WHOLE_MOST && answers_us(s))) {
+			!(size <= WHOLE_MOST && (p[0] == PGR_MSG_DATA_ROW ? answers_us(s) : is_kept(s, p[0])))) {
 			on_header(w, s, p[0], size);
 			continue;
 		}
-		if ((size_t)(end - p) < size)
+		if ((size_t)(end - p) < size ||
+			(p[0] == PGR_MSG_PARAMETER_DESCRIPTION && !is_followed(p + size, end)))
 			break;
 		if (!on_message(w, s, p, size))
 			return SIZE_MAX;
@@ -807,7 +895,7 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 	}
 	pgr_replies_fini(&s->replies);
 	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = s->stray_sync = false;
-	s->probe = s->doomed = s->uncancelable = s->looks = false;
+	s->to_describe = s->probe = s->doomed = s->uncancelable = s->looks = false;
 	s->unnamed_pending = 0;
 	s->status = PGR_TXN_IDLE;
 	memset(&s->cycle, 0, sizeof(s->cycle));
@@ -836,8 +924,8 @@ fail_owed(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, cons
 	struct pgr_reply *r;
 
 	while ((r = pgr_replies_head(&s->replies)) != NULL) {
-		bool ends = !r->ours && (r->kind == PGR_REPLY_QUERY || r->kind == PGR_REPLY_FUNCTION ||
-			r->kind == PGR_REPLY_SYNC);
+		bool ends = (!r->ours || r->purpose == PGR_PURPOSE_AGAIN) && (r->kind == PGR_REPLY_QUERY ||
+			r->kind == PGR_REPLY_FUNCTION || r->kind == PGR_REPLY_SYNC);
 
 		undo_reply(w, s, r);
 		if (!ends)

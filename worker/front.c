@@ -14,20 +14,22 @@
 
 #include "base/bytes.h"
 #include "proto/error.h"
+#include "worker/ask.h"
 #include "worker/back.h"
 #include "worker/catalog.h"
 #include "worker/client.h"
 #include "worker/effect.h"
 #include "worker/lease.h"
 #include "worker/portal.h"
+#include "worker/prepared.h"
 #include "worker/reading.h"
 #include "worker/server.h"
 #include "worker/settings.h"
 #include "worker/statement.h"
+#include "worker/text.h"
 
 #define OWED_MOST (1u << 20)  /* unsent answers at which a client is not read any more */
 #define PARSE_MOST (64u << 20) /* text of a prepared statement that is kept */
-#define EVICT_MOST 4           /* statements that are closed for one new one */
 #define ALONE_MOST 16          /* messages of a batch that is answered without a server */
 
 /* What became of the message at hand. */
@@ -80,7 +82,8 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 	bool forget = !s->continued &&
 		atomic_load_explicit(&s->pool->view.pool->sequences, memory_order_relaxed) != 0;
 
-	c->leg.fresh = s->hurried = false;
+	c->leg.fresh = c->leg.compares = s->hurried = false;
+	s->kept_batch = s->kept = 0;
 	if (atomic_load_explicit(&slot->startup, memory_order_relaxed) != 0)
 		pgr_client_forget_settings(c); /* they are the server's */
 	else if (forget || atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
@@ -142,7 +145,7 @@ may_send(struct pgr_worker *w, struct pgr_client *c)
 		return need_server(w, c);
 	if (pgr_stream_blocked(&s->io) || s->replies.count >= PGR_REPLIES_MOST)
 		c->stalled = true;
-	else if (s->batch && c->query_start != 0 && !c->leg.fresh && !s->settings_failed)
+	else if (s->batch && c->query_start != 0 && !c->leg.fresh && !c->leg.tried && !s->settings_failed)
 		return true; /* the messages before it have seen to all of that */
 	else if (c->leg.held || c->leg.tried || c->leg.judging ||
 		(!s->batch && !s->copy_in && s->replies.count > 0 && must_yield(c)))
@@ -150,59 +153,6 @@ may_send(struct pgr_worker *w, struct pgr_client *c)
 	if (c->stalled)
 		return false;
 	return need_server(w, c);
-}
-
-/* Notes an answer to come. While the server skips to a Sync there is none: kind is NONE then. */
-static struct pgr_reply *
-expect(struct pgr_client *c, enum pgr_reply_kind kind)
-{
-	static struct pgr_reply nothing;
-	struct pgr_server *s = c->leg.server;
-	struct pgr_reply *r = s->skipping ? NULL : pgr_replies_push(&s->replies, kind);
-
-	if (r != NULL)
-		return r;
-	/* out of memory: the answer will find the queue out of step, and the connection is closed */
-	memset(&nothing, 0, sizeof(nothing));
-	return &nothing;
-}
-
-/* The same for a message about a statement that the client has named: so errors are to name it. */
-static void
-expect_named(struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_named *named)
-{
-	struct pgr_reply *r = expect(c, kind);
-
-	if (named != NULL && r->kind != PGR_REPLY_NONE)
-		r->named = pgr_named_ref(named);
-}
-
-/* The same for a message whose text was read. Takes over the reference to the reading. */
-static void
-expect_read(struct pgr_worker *w, struct pgr_client *c, enum pgr_reply_kind kind, struct pgr_reading *reading)
-{
-	struct pgr_server *s = c->leg.server;
-	struct pgr_reply *r = expect(c, kind);
-
-	if (reading == NULL)
-		return;
-	if (r->kind == PGR_REPLY_NONE) {
-		pgr_reading_unref(reading);
-		return;
-	}
-	r->reading = reading;
-	r->tunes = reading->sets || (reading->ends && (c->track.frames > 0 || s->tuning > 0));
-	s->tuning += r->tunes;
-	s->retuning += reading->retunes;
-	s->committing += reading->commits;
-	s->resetting += reading->resets;
-	s->clearing += reading->clears;
-	s->making += reading->makes;
-	if (reading->commits && !s->uncancelable) {
-		/* nobody cancels this on our own account, not even after our death: its outcome would be hidden */
-		s->uncancelable = true;
-		atomic_store_explicit(&pgr_server_slot(w, s)->uncancelable, 1, memory_order_relaxed);
-	}
 }
 
 /* The whole message streams to the server, as it is. */
@@ -213,208 +163,11 @@ forward(struct pgr_client *c, uint32_t size)
 	c->skip_forward = true;
 }
 
-/* Close of a statement on the server, on our account. */
-static void
-send_close(struct pgr_worker *w, struct pgr_client *c, struct pgr_hash128 hash, const char *name)
-{
-	struct pgr_reply *r = expect(c, PGR_REPLY_CLOSE);
-	size_t len = strlen(name);
-	char *body = pgr_wire_header(
-		pgr_vec_room(&w->out, PGR_WIRE_HEADER + 1 + len + 1), PGR_MSG_CLOSE, len + 2);
-
-	r->ours = true;
-	pgr_replies_enter(&c->leg.server->replies, r, hash);
-	body[0] = 'S';
-	memcpy(body + 1, name, len + 1);
-}
-
-/* Parse of a named statement, on our account or a client's; named: what the client calls it, or NULL. */
-static void
-send_parse(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st,
-	struct pgr_named *named, bool ours)
-{
-	struct pgr_reply *r = expect(c, PGR_REPLY_PARSE);
-	char *body = pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER + PGR_STATEMENT_NAME + 1),
-		PGR_MSG_PARSE, PGR_STATEMENT_NAME + 1 + st->tail_len);
-
-	memcpy(body, st->name, PGR_STATEMENT_NAME + 1);
-	pgr_vec_add(&w->out, st->tail, st->tail_len);
-	if (r->kind == PGR_REPLY_NONE)
-		return;
-	r->ours = ours;
-	pgr_replies_enter(&c->leg.server->replies, r, st->hash);
-	r->statement = pgr_statement_ref(st); /* its text may be sent from where it lies */
-	r->named = named != NULL ? pgr_named_ref(named) : NULL;
-}
-
-/* What the queue tells of a statement whose Parse or Close the server has not yet answered. */
-enum pending {
-	PENDING_NONE,
-	PENDING_THERE,  /* parsed in this very batch: it will be there, or all of this is skipped */
-	PENDING_GONE,   /* closed in this very batch */
-	PENDING_UNSURE, /* an earlier batch, which may have failed, or a DEALLOCATE ALL decides */
-};
-
-static enum pending
-pending_of(struct pgr_replies *q, struct pgr_hash128 hash)
-{
-	struct pgr_reply *r = pgr_replies_latest(q, hash);
-
-	if (r == NULL)
-		return PENDING_NONE;
-	if (r->batch != q->batch)
-		return PENDING_UNSURE;
-	return r->kind == PGR_REPLY_PARSE ? PENDING_THERE : PENDING_GONE;
-}
-
-/* Statements that the server may have and still be within the limit after one more. */
-static int64_t
-most_before_one_more(const struct pgr_client *c)
-{
-	uint64_t limit = atomic_load_explicit(
-		&c->leg.pool->view.pool->set.prepared_statements, memory_order_relaxed);
-
-	/* 0 turns tracking off for those who log in from then on */
-	return (int64_t)PGR_MIN(PGR_MAX(limit, 1u), (uint64_t)PGR_STATEMENTS_MAX) - 1;
-}
-
-/* Makes room in the server's set by closing what was not used for longest. */
-static void
-evict(struct pgr_worker *w, struct pgr_client *c)
-{
-	struct pgr_server *s = c->leg.server;
-	struct pgr_slot_cold *cold = pgr_server_cold(w, s);
-	int64_t surplus = (int64_t)cold->statement_count + s->replies.coming - most_before_one_more(c);
-	char name[PGR_STATEMENT_NAME + 1];
-	struct pgr_hash128 hash;
-
-	/* a limit that was lowered is reached step by step */
-	for (uint32_t n = 0; n < EVICT_MOST && surplus > 0; n++, surplus--) {
-		if (!pgr_slot_statement_oldest(cold, &hash))
-			return;
-		(void)pgr_slot_statement_has(cold, hash); /* the youngest now: not chosen twice */
-		pgr_statement_name(hash, name);
-		send_close(w, c, hash, name);
-	}
-}
-
-/* Is st on the server when it comes to what is sent next? What stands in the way is closed. */
-static bool
-statement_there(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
-{
-	struct pgr_server *s = c->leg.server;
-	enum pending pending = s->clearing > 0 ? PENDING_UNSURE
-		: s->replies.count > 0 ? pending_of(&s->replies, st->hash) : PENDING_NONE;
-
-	switch (pending) {
-	case PENDING_NONE:
-		return pgr_slot_statement_has(pgr_server_cold(w, s), st->hash);
-	case PENDING_THERE:
-		return true;
-	case PENDING_UNSURE:
-		send_close(w, c, st->hash, st->name);
-		return false;
-	case PENDING_GONE:
-		break;
-	}
-	return false;
-}
-
-/* Sees to it that the server has st when it comes to what is sent next. */
-static void
-ensure_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
-{
-	if (c->leg.server->skipping || statement_there(w, c, st))
-		return;
-	evict(w, c);
-	send_parse(w, c, st, NULL, true);
-}
-
-/* Is it read alike whatever client_encoding and standard_conforming_strings are? */
-static bool
-is_unequivocal(const char *text, size_t len)
-{
-	return pgr_is_ascii(text, len) && memchr(text, '\\', len) == NULL;
-}
-
-/*
- * May the server read what comes next in another way than the client's settings say? Behind a change
- * that was not yet answered, an end of what was set in a transaction, a failure that has undone it.
- */
-static bool
-reads_otherwise(const struct pgr_client *c)
-{
-	const struct pgr_server *s = c->leg.server;
-
-	if (s == NULL)
-		return false;
-	if (s->retuning > 0 || (c->restore != NULL && (c->restore->strings != PGR_SAID_NOTHING ||
-			c->restore->encoding != PGR_SAID_NOTHING)))
-		return true;
-	return (s->replies.count > 0 || c->restore != NULL) && pgr_track_retunes(&c->track);
-}
-
-/* What matters in a text that is about to be sent; a reference, or NULL. */
-static struct pgr_reading *
-read_text(struct pgr_worker *w, struct pgr_client *c, const char *text, size_t len)
-{
-	const struct pgr_settings *set = c->settings;
-	bool opaque = set->encoding == PGR_SAID_NOTHING ? c->opaque : set->encoding == PGR_SAID_YES;
-	bool strings = set->strings == PGR_SAID_NOTHING ? c->strings : set->strings == PGR_SAID_YES;
-
-	if ((opaque || reads_otherwise(c)) && !is_unequivocal(text, len))
-		return pgr_reading_unread(PGR_PIN_ENCODING_REASON);
-	return pgr_readings_get(w->readings, text, len, !strings, &c->leg.pool->known);
-}
-
-/* What matters in the text of a statement, by the verdicts of now. */
-static void
-read_statement(struct pgr_worker *w, struct pgr_client *c, struct pgr_statement *st)
-{
-	pgr_reading_unref(st->reading);
-	st->reading = read_text(w, c, st->tail, strlen(st->tail));
-	st->serial = c->leg.pool->known.serial;
-}
-
 /* Is it known what functions and relations leave behind, as far as a text of now may call them? */
 static inline bool
 can_judge(const struct pgr_client *c)
 {
 	return PGR_LIKELY(pgr_catalog_judges(c->leg.server));
-}
-
-static void
-send_unnamed(struct pgr_worker *w, struct pgr_client *c)
-{
-	struct pgr_reply *r = expect(c, PGR_REPLY_PARSE);
-	struct pgr_statement *st = c->unnamed;
-	char *body = pgr_wire_header(
-		pgr_vec_room(&w->out, PGR_WIRE_HEADER + 1), PGR_MSG_PARSE, 1 + st->tail_len);
-
-	body[0] = '\0';
-	pgr_vec_add(&w->out, st->tail, st->tail_len);
-	read_statement(w, c, st); /* the settings under which it was read may be others by now */
-	r->ours = true;
-	r->unnamed = true;
-	r->statement = r->kind != PGR_REPLY_NONE ? pgr_statement_ref(st) : NULL;
-	c->leg.server->unnamed_pending++;
-}
-
-/* The same for the unnamed statement, which other clients of this server may have overwritten. */
-static void
-ensure_unnamed(struct pgr_worker *w, struct pgr_client *c)
-{
-	struct pgr_server *s = c->leg.server;
-
-	if (s->unnamed_pending > 0 || s->skipping)
-		return;
-	if (c->unnamed != NULL && c->unnamed->serial != c->leg.pool->known.serial)
-		read_statement(w, c, c->unnamed);
-	if (c->unnamed == NULL) /* without this the server would take the statement of a stranger */
-		send_close(w, c, (struct pgr_hash128){0, 0}, "");
-	else if (atomic_load_explicit(&pgr_server_slot(w, s)->unnamed, memory_order_relaxed) !=
-		c->unnamed->tag)
-		send_unnamed(w, c);
 }
 
 /* Is a request of the client's pipeline unanswered that came before the batch at hand? */
@@ -468,7 +221,7 @@ must_wait_to_read(struct pgr_client *c)
 {
 	const struct pgr_server *s = c->leg.server;
 
-	if (s->batch || s->replies.count == 0 || !reads_otherwise(c))
+	if (s->batch || s->replies.count == 0 || !pgr_text_is_unsure(c))
 		return false;
 	c->stalled = true;
 	return true;
@@ -526,9 +279,9 @@ query_refused(
 {
 	struct pgr_server *s = c->leg.server;
 
-	expect_read(w, c, PGR_REPLY_REFUSED, reading);
+	pgr_ask_read(w, c, PGR_REPLY_REFUSED, reading);
 	pgr_back_spoil(&w->out);
-	(void)expect(c, PGR_REPLY_SYNC);
+	(void)pgr_ask(c, PGR_REPLY_SYNC);
 	pgr_wire_bare(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_SYNC);
 	s->replies.batch++;
 	s->batch = false;
@@ -554,12 +307,12 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	len -= whole && len > 0 && text[len - 1] == '\0' ? 1 : 0;
 	if (whole && !can_judge(c) && pgr_catalog_must_wait(w, c->leg.server, text, len))
 		return FEED_WAIT;
-	reading = whole ? read_text(w, c, text, len) : pgr_reading_unread(PGR_PIN_UNREAD_REASON);
+	reading = whole ? pgr_text_read(w, c, text, len) : pgr_reading_unread(PGR_PIN_UNREAD_REASON);
 	if (reading != NULL && ((reading->pin != PGR_PIN_NONE_REASON && refuses_pins(c)) ||
 			(reading->sequence && !may_ask_sequence(c, reading))))
 		return query_refused(w, c, reading, size);
 	/* the server ignores it when it is skipping to a Sync; otherwise it ends the batch's statements */
-	expect_read(w, c, PGR_REPLY_QUERY, reading);
+	pgr_ask_read(w, c, PGR_REPLY_QUERY, reading);
 	if (!c->leg.server->skipping && c->unnamed != NULL) {
 		pgr_statement_unref(w->statements, c->unnamed);
 		c->unnamed = NULL;
@@ -591,37 +344,19 @@ on_function_call(
 		return need(c, PGR_WIRE_HEADER + 4);
 	if (!may_send(w, c))
 		return FEED_WAIT;
-	expect_read(w, c, PGR_REPLY_FUNCTION, is_known_function(pgr_get32(p + PGR_WIRE_HEADER))
+	pgr_ask_read(w, c, PGR_REPLY_FUNCTION, is_known_function(pgr_get32(p + PGR_WIRE_HEADER))
 			? NULL : pgr_reading_unread(PGR_PIN_FUNCTION_REASON));
 	forward(c, size);
 	return FEED_NEXT;
-}
-
-/* Does the client have this name only until a DEALLOCATE ALL on its way takes it? */
-static bool
-is_cleared(const struct pgr_client *c, const struct pgr_named *named)
-{
-	struct pgr_server *s = c->leg.server;
-
-	for (uint32_t i = s->replies.count; i > 0 && s->clearing > 0; i--) {
-		const struct pgr_reply *r = pgr_replies_at(&s->replies, i - 1);
-
-		if (r->named == named && !r->ours &&
-			(r->kind == PGR_REPLY_PARSE || r->kind == PGR_REPLY_LOCAL_PARSE))
-			return false;
-		if (r->reading != NULL && r->reading->clears)
-			return true;
-	}
-	return false;
 }
 
 /* Parse of a name that the client has: let the server say what it says to a second Parse. */
 static enum feed
 parse_duplicate(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named)
 {
-	ensure_statement(w, c, named->statement);
+	pgr_prepared_ensure(w, c, named->statement);
 	c->leg.server->batch = true;
-	send_parse(w, c, named->statement, named, true);
+	pgr_prepared_parse(w, c, named->statement, named, true);
 	return FEED_NEXT;
 }
 
@@ -631,14 +366,14 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
 {
 	struct pgr_server *s = c->leg.server;
 	struct pgr_statement *st = pgr_statements_unnamed(w->statements, tail, tail_len);
-	struct pgr_reply *r = expect(c, PGR_REPLY_PARSE);
+	struct pgr_reply *r = pgr_ask(c, PGR_REPLY_PARSE);
 
 	if (st == NULL)
 		return fail_session(w, c, "53200", "out of memory");
 	if (r->kind == PGR_REPLY_NONE) { /* skipped: it is never parsed */
 		pgr_statement_unref(w->statements, st);
 	} else {
-		read_statement(w, c, st);
+		pgr_text_read_statement(w, c, st);
 		r->unnamed = true;
 		r->statement = st;
 		s->unnamed_pending++;
@@ -655,62 +390,30 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
 static enum feed
 refused_in_batch(struct pgr_worker *w, struct pgr_client *c, struct pgr_reading *reading)
 {
-	expect_read(w, c, PGR_REPLY_REFUSED, reading);
+	pgr_ask_read(w, c, PGR_REPLY_REFUSED, reading);
 	pgr_back_spoil(&w->out);
 	c->leg.server->batch = true;
 	return FEED_NEXT;
 }
 
-/* A state that no other statement was or will be prepared in. */
-static uint64_t
-state_of_its_own(struct pgr_worker *w)
+/* The same for a Bind of size bytes. */
+static enum feed
+bind_refused(struct pgr_client *c, uint32_t size)
 {
-	uint64_t number[] = {w->self, atomic_load(&pgr_shm_proc(w->shm, w->self)->incarnation),
-		++w->next_state};
-
-	return pgr_hash64(&w->shm->seg->hash_key, number, sizeof(number)) | 1;
+	c->skip = size;
+	c->skip_forward = false;
+	return FEED_NEXT;
 }
 
-/*
- * What settings and DDL make of a text that is prepared now. While they change it is not known which of
- * them the server will have, nor how it will spell them, and a pinned session may have tables of its own:
- * then nobody else is to take the statement for theirs.
- */
-static uint64_t
-state_now(struct pgr_worker *w, const struct pgr_client *c)
+/* The client would read the rows by what it was told of others, or has encoded values for others. */
+static enum feed
+refused_as_changed(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named, uint32_t size)
 {
-	const struct pgr_server *s = c->leg.server;
-
-	if (c->pin != PGR_PIN_NONE_REASON || (s != NULL && (s->made != 0 || s->making > 0 || !pgr_effect_settled(s))))
-		return state_of_its_own(w);
-	return c->settings->state ^ c->defaults ^ pgr_catalog_state(w, c->leg.pool);
-}
-
-/* The statement with this tail, as it is prepared in that state, and read. NULL: no memory. */
-static struct pgr_statement *
-statement_in(struct pgr_worker *w, struct pgr_client *c, const char *tail, uint32_t tail_len,
-	uint64_t state)
-{
-	struct pgr_statement *st = pgr_statements_get(w->statements, tail, tail_len, state);
-
-	if (st != NULL && st->refs == 1)
-		read_statement(w, c, st);
-	return st;
-}
-
-/* The client's name for the statement with this tail. NULL: no memory. */
-static struct pgr_named *
-add_name(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
-	const char *tail, uint32_t tail_len)
-{
-	struct pgr_statement *st = statement_in(w, c, tail, tail_len, state_now(w, c));
-	struct pgr_named *named = NULL;
-
-	if (st != NULL)
-		named = pgr_names_add(w->statements, &c->names, name, name_len, st);
-	if (named == NULL)
-		pgr_statement_unref(w->statements, st);
-	return named;
+	c->leg.compares = false;
+	(void)pgr_ask_named(c, PGR_REPLY_REFUSED, named);
+	pgr_back_spoil(&w->out);
+	c->leg.server->batch = true;
+	return bind_refused(c, size);
 }
 
 static enum feed
@@ -726,7 +429,7 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 		s->batch = true;
 		return FEED_NEXT;
 	}
-	if (named != NULL && is_cleared(c, named)) {
+	if (named != NULL && pgr_prepared_is_cleared(c, named)) {
 		pgr_names_remove(w->statements, c->names, named);
 		named = NULL;
 	}
@@ -734,13 +437,13 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 		return parse_duplicate(w, c, named);
 	if (!pgr_names_have_room(c->names, name_len, tail_len))
 		return refused_in_batch(w, c, NULL);
-	named = add_name(w, c, name, name_len, tail, tail_len);
+	named = pgr_prepared_add(w, c, name, name_len, tail, tail_len);
 	if (named == NULL)
 		return fail_session(w, c, "53200", "out of memory");
 	st = named->statement;
-	there = statement_there(w, c, st);
+	there = pgr_prepared_is_there(w, c, st);
 	if (there && s->status == PGR_TXN_FAILED) { /* in which the server refuses most of them itself */
-		send_close(w, c, st->hash, st->name);
+		pgr_prepared_close(w, c, st->hash, st->name);
 		there = false;
 	}
 	if (there && earlier_is_owed(s)) { /* it may leave a failed transaction behind */
@@ -748,10 +451,10 @@ parse_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 		return wait_for_earlier(c);
 	}
 	if (there) {
-		expect(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
+		pgr_ask(c, PGR_REPLY_LOCAL_PARSE)->named = pgr_named_ref(named);
 	} else {
-		evict(w, c);
-		send_parse(w, c, st, named, false);
+		pgr_prepared_evict(w, c);
+		pgr_prepared_parse(w, c, st, named, false);
 	}
 	named->owed = s->replies.head + s->replies.count - 1;
 	s->batch = true;
@@ -782,25 +485,11 @@ only_prepares(const struct pgr_client *c, const char *p, size_t have)
 	return false;
 }
 
-/*
- * A name that is new to the client, for a statement that it would find prepared on a connection of its
- * pool. In doubt no: then a server answers.
- */
-static bool
-is_known(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
-	const char *tail, uint32_t tail_len)
-{
-	return pgr_names_find(c->names, name, name_len) == NULL &&
-		pgr_names_have_room(c->names, name_len, tail_len) &&
-		pgr_lease_holds(w, c->leg.pool, c->settings->hash,
-			pgr_statements_hash(w->statements, tail, tail_len, state_now(w, c)));
-}
-
 static enum feed
 parse_alone(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t name_len,
 	const char *tail, uint32_t tail_len)
 {
-	if (add_name(w, c, name, name_len, tail, tail_len) == NULL)
+	if (pgr_prepared_add(w, c, name, name_len, tail, tail_len) == NULL)
 		return fail_session(w, c, "53200", "out of memory");
 	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
 	pgr_wire_bare(pgr_vec_room(&w->back, PGR_WIRE_HEADER), PGR_MSG_PARSE_COMPLETE);
@@ -812,10 +501,10 @@ static enum feed
 parse_untracked(
 	struct pgr_worker *w, struct pgr_client *c, const char *p, const char *tail, uint32_t size)
 {
-	struct pgr_reading *reading = read_text(w, c, tail, strlen(tail));
+	struct pgr_reading *reading = pgr_text_read(w, c, tail, strlen(tail));
 
 	pgr_client_pin(w, c, PGR_PIN_UNTRACKED_REASON, true);
-	expect_read(w, c, PGR_REPLY_PARSE, reading);
+	pgr_ask_read(w, c, PGR_REPLY_PARSE, reading);
 	c->leg.server->batch = true;
 	pgr_vec_add(&w->out, p, size);
 	return FEED_NEXT;
@@ -841,14 +530,14 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	tail = name + len + 1;
 	tail_len = (uint32_t)(end - tail);
 	if (len > 0 && only_prepares(c, p, have) &&
-		is_known(w, c, name, (size_t)len, tail, tail_len))
+		pgr_prepared_is_known(w, c, name, (size_t)len, tail, tail_len))
 		return parse_alone(w, c, name, (size_t)len, tail, tail_len);
 	if (!may_send(w, c) || must_wait_to_read(c) ||
 		(!can_judge(c) && pgr_catalog_must_wait(w, c->leg.server, tail, strlen(tail))))
 		return FEED_WAIT;
 	pgr_stat_add(&c->leg.pool->stats->client_parse_count, 1);
 	if (refuses_pins(c)) {
-		reading = read_text(w, c, tail, strlen(tail));
+		reading = pgr_text_read(w, c, tail, strlen(tail));
 		if (reading != NULL && reading->pin != PGR_PIN_NONE_REASON)
 			return refused_in_batch(w, c, reading);
 		pgr_reading_unref(reading);
@@ -858,55 +547,6 @@ on_parse(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 	if (c->tracks)
 		return parse_named(w, c, name, (size_t)len, tail, tail_len);
 	return parse_untracked(w, c, p, tail, size);
-}
-
-/*
- * Was it prepared under other settings, and the server has it not from then, it is prepared under those
- * of now, as a server does when it has to analyse a statement anew. FAIL: no memory.
- */
-static enum pgr_rc
-renew(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named)
-{
-	struct pgr_statement *st = named->statement;
-	uint64_t state = c->leg.server->skipping ? st->state : state_now(w, c);
-
-	if (st->state == state || statement_there(w, c, st))
-		return PGR_OK;
-	st = statement_in(w, c, st->tail, st->tail_len, state);
-	if (st == NULL)
-		return PGR_FAIL;
-	pgr_named_turn(w->statements, named, st);
-	return PGR_OK;
-}
-
-/* The client's statement, seen to be on the server; NULL: the client has none such. */
-static struct pgr_named *
-find_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
-{
-	struct pgr_named *named = c->tracks ? pgr_names_find(c->names, name, len) : NULL;
-
-	if (named == NULL || is_cleared(c, named) || renew(w, c, named) != PGR_OK)
-		return NULL;
-	if (PGR_UNLIKELY(named->statement->serial != c->leg.pool->known.serial))
-		read_statement(w, c, named->statement);
-	ensure_statement(w, c, named->statement);
-	return named;
-}
-
-/* What the unnamed statement would run: the last one that was sent, if its answer is still due. */
-static struct pgr_reading *
-unnamed_reading(const struct pgr_client *c)
-{
-	struct pgr_server *s = c->leg.server;
-	bool pending = s != NULL && s->unnamed_pending > 0;
-
-	for (uint32_t i = pending ? s->replies.count : 0; i > 0; i--) {
-		const struct pgr_reply *r = pgr_replies_at(&s->replies, i - 1);
-
-		if (r->kind == PGR_REPLY_PARSE && r->unnamed)
-			return r->statement->reading;
-	}
-	return c->unnamed != NULL ? c->unnamed->reading : NULL;
 }
 
 /* The text that a Bind of this statement would run; NULL: none. */
@@ -929,30 +569,142 @@ must_wait_to_bind(struct pgr_worker *w, struct pgr_client *c, const char *name, 
 	return text != NULL && pgr_catalog_must_wait(w, c->leg.server, text, strlen(text));
 }
 
-/* A Bind: what an Execute of its portal would run. values: the message behind its names. */
-static void
-note_portal(struct pgr_worker *w, struct pgr_client *c, const char *portal, size_t len,
-	struct pgr_reading *reading, const char *values, const char *end)
-{
-	bool bind = reading != NULL && reading->n_params > 0;
-
-	if (reading == NULL && c->bound == NULL && c->portals == NULL)
-		return;
-	reading = bind ? pgr_reading_bind(reading, values, end) : pgr_reading_ref(reading);
-	if (!pgr_portal_bind(c, portal, len, reading))
-		pgr_client_pin(w, c, PGR_PIN_SETTINGS_REASON, true);
-}
-
 /* Does the message have to be whole because settings come from its values? */
 static bool
 values_matter(const struct pgr_client *c, const char *name, size_t name_len)
 {
 	const struct pgr_named *named =
 		c->tracks && name_len > 0 ? pgr_names_find(c->names, name, name_len) : NULL;
-	const struct pgr_reading *reading = name_len == 0 ? unnamed_reading(c)
+	const struct pgr_reading *reading = name_len == 0 ? pgr_prepared_unnamed_reading(c)
 		: named != NULL ? named->statement->reading : NULL;
 
 	return reading != NULL && reading->n_params > 0;
+}
+
+/* A Bind, and what is there behind it. */
+struct bind {
+	const char *p;
+	size_t have;
+	uint32_t size;
+	const char *portal;
+	size_t portal_len;
+	const char *name;
+	size_t name_len;
+};
+
+/* Is the next message, if it is there, the Describe of its portal? */
+static bool
+is_described(const struct bind *b)
+{
+	const char *next = b->p + b->size;
+	size_t size = PGR_WIRE_HEADER + 1 + b->portal_len + 1;
+
+	return b->have >= b->size + size && next[0] == PGR_MSG_DESCRIBE && pgr_wire_size(next) == size &&
+		next[PGR_WIRE_HEADER] == 'P' &&
+		memcmp(next + PGR_WIRE_HEADER + 1, b->portal, b->portal_len + 1) == 0;
+}
+
+/* Is the answer, or the values at hand, not what the client was told that the statement looks like? */
+static inline bool
+is_told_otherwise(const struct pgr_description *told, const struct pgr_description *said)
+{
+	return told->rows != said->rows || told->rows == 0 ||
+		(told->params != said->params && told->params != 0);
+}
+
+/*
+ * Then it asks now, or has never asked, or must not have it. OK: it may be sent. AGAIN: the server is asked
+ * first what it looks like. FAIL: it is refused.
+ */
+static PGR_COLD enum pgr_rc
+settle_description(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, struct pgr_named *named,
+	const struct pgr_description *said)
+{
+	struct pgr_description *told = &named->told;
+	struct pgr_server *s = c->leg.server;
+	bool described = is_described(b);
+	bool known = described || told->rows == 0 || told->rows == said->rows;
+
+	if ((!known || (told->params != said->params && told->params != 0)) && !s->skipping) {
+		if (c->leg.compares)
+			return PGR_FAIL;
+		pgr_prepared_compare(w, c, named);
+		return PGR_AGAIN;
+	}
+	c->leg.compares = false;
+	if (described && said->rows != 0)
+		told->rows = said->rows; /* it will be told so */
+	else
+		s->to_describe = described;
+	return PGR_OK;
+}
+
+/* What an Execute of its portal would run. */
+static void
+note_portal(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, struct pgr_reading *reading)
+{
+	const char *end = b->p + PGR_MIN(b->have, (size_t)b->size);
+
+	reading = reading != NULL && reading->n_params > 0
+		? pgr_reading_bind(reading, b->name + b->name_len + 1, end) : pgr_reading_ref(reading);
+	if (!pgr_portal_bind(c, b->portal, b->portal_len, reading))
+		pgr_client_pin(w, c, PGR_PIN_SETTINGS_REASON, true);
+}
+
+static enum feed
+bind_named(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, struct pgr_named *named,
+	const struct pgr_description *said)
+{
+	struct pgr_reading *reading = named->statement->reading;
+	struct pgr_server *s = c->leg.server;
+	enum pgr_rc rc = PGR_OK;
+	uint32_t used;
+
+	if (PGR_UNLIKELY(is_told_otherwise(&named->told, said)))
+		rc = settle_description(w, c, b, named, said);
+	if (rc == PGR_AGAIN)
+		return FEED_WAIT;
+	if (rc == PGR_FAIL)
+		return refused_as_changed(w, c, named, b->size);
+	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
+	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
+		(void)refused_in_batch(w, c, pgr_reading_ref(reading));
+		return bind_refused(c, b->size);
+	}
+	if (reading != NULL || c->bound != NULL || c->portals != NULL) /* mostly nothing is */
+		note_portal(w, c, b, reading);
+	(void)pgr_ask_named(c, PGR_REPLY_BIND, named);
+	if (s->kept_batch != s->replies.batch)
+		pgr_prepared_keep(s, b->p, b->have);
+	s->batch = true;
+	used = (uint32_t)(PGR_WIRE_HEADER + b->portal_len + 1 + b->name_len + 1);
+	pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_BIND,
+		b->size - PGR_WIRE_HEADER - b->name_len + PGR_STATEMENT_NAME);
+	pgr_vec_add(&w->out, b->portal, b->portal_len + 1);
+	pgr_vec_add(&w->out, named->statement->name, PGR_STATEMENT_NAME + 1);
+	c->skip = b->size - used;
+	c->skip_forward = true;
+	c->in_used = used;
+	return FEED_NEXT;
+}
+
+/* Of the unnamed statement, or of one that the server does not know either. */
+static enum feed
+bind_as_it_is(struct pgr_worker *w, struct pgr_client *c, const struct bind *b)
+{
+	struct pgr_reading *reading = b->name_len == 0 ? pgr_prepared_unnamed_reading(c) : NULL;
+
+	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
+	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
+		(void)refused_in_batch(w, c, pgr_reading_ref(reading));
+		return bind_refused(c, b->size);
+	}
+	if (reading != NULL || c->bound != NULL || c->portals != NULL) /* mostly nothing is */
+		note_portal(w, c, b, reading);
+	(void)pgr_ask(c, PGR_REPLY_BIND);
+	c->leg.server->batch = true;
+	forward(c, b->size);
+	return FEED_NEXT;
 }
 
 static enum feed
@@ -963,58 +715,39 @@ on_bind(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	ptrdiff_t portal_len = pgr_wire_string(portal, end);
 	const char *name = portal + portal_len + 1;
 	ptrdiff_t name_len = portal_len < 0 ? -1 : pgr_wire_string(name, end);
-	struct pgr_named *named = NULL;
-	struct pgr_reading *reading;
-	uint32_t used;
+	struct bind b = {p, have, size, portal, (size_t)portal_len, name, (size_t)name_len};
+	const struct pgr_description *said;
+	struct pgr_named *named;
 
 	if (name_len < 0) {
 		if (have >= size || have >= PGR_BUFFER / 2)
 			return fail_session(w, c, "08P01", "invalid Bind message");
 		return need(c, (uint32_t)have + 1);
 	}
-	if (have < size && size <= PGR_READING_MOST && values_matter(c, name, (size_t)name_len))
+	if (have < size && size <= PGR_READING_MOST && values_matter(c, name, b.name_len))
 		return need(c, size);
 	if (!may_send(w, c))
 		return FEED_WAIT;
-	if (is_unproved(c, name, (size_t)name_len))
+	if (is_unproved(c, name, b.name_len))
 		return wait_for_earlier(c);
 	if ((name_len > 0 || c->leg.server->unnamed_pending == 0) && !can_judge(c) &&
-		must_wait_to_bind(w, c, name, (size_t)name_len))
+		must_wait_to_bind(w, c, name, b.name_len))
 		return FEED_WAIT;
-	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
-	if (name_len == 0)
-		ensure_unnamed(w, c);
-	else
-		named = find_named(w, c, name, (size_t)name_len);
-	reading = name_len == 0 ? unnamed_reading(c) : named != NULL ? named->statement->reading : NULL;
-	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
-		c->skip = size;
-		c->skip_forward = false;
-		return refused_in_batch(w, c, pgr_reading_ref(reading));
+	if (name_len > 0) {
+		named = pgr_prepared_find(w, c, name, b.name_len, &said);
+		if (named != NULL)
+			return bind_named(w, c, &b, named, said);
+	} else {
+		pgr_prepared_ensure_unnamed(w, c);
 	}
-	note_portal(w, c, portal, (size_t)portal_len, reading, name + name_len + 1, end);
-	expect_named(c, PGR_REPLY_BIND, named);
-	c->leg.server->batch = true;
-	if (named == NULL) {
-		forward(c, size);
-		return FEED_NEXT;
-	}
-	used = (uint32_t)(PGR_WIRE_HEADER + portal_len + 1 + name_len + 1);
-	pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_BIND,
-		size - PGR_WIRE_HEADER - (size_t)name_len + PGR_STATEMENT_NAME);
-	pgr_vec_add(&w->out, portal, (size_t)portal_len + 1);
-	pgr_vec_add(&w->out, named->statement->name, PGR_STATEMENT_NAME + 1);
-	c->skip = size - used;
-	c->skip_forward = true;
-	c->in_used = used;
-	return FEED_NEXT;
+	return bind_as_it_is(w, c, &b);
 }
 
 static void
 close_named(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t len)
 {
 	struct pgr_named *named = pgr_names_find(c->names, name, len);
-	struct pgr_reply *r = expect(c, PGR_REPLY_LOCAL_CLOSE);
+	struct pgr_reply *r = pgr_ask(c, PGR_REPLY_LOCAL_CLOSE);
 
 	if (named == NULL || r->kind == PGR_REPLY_NONE)
 		return;
@@ -1033,6 +766,20 @@ close_alone(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	return FEED_NEXT;
 }
 
+/* The Describe, noted as r, of the portal that was bound just before: what its statement looks like is kept. */
+static PGR_COLD void
+keep_description(struct pgr_server *s, struct pgr_reply *r)
+{
+	struct pgr_replies *q = &s->replies;
+	const struct pgr_reply *bind = q->count >= 2 ? pgr_replies_at(q, q->count - 2) : NULL;
+
+	s->to_describe = false;
+	if (bind == NULL || bind->kind != PGR_REPLY_BIND || bind->named == NULL || r->kind == PGR_REPLY_NONE)
+		return;
+	r->named = pgr_named_ref(bind->named);
+	r->statement = pgr_statement_ref(bind->named->statement);
+}
+
 /* Describe and Close: 'S' or 'P' and a name. */
 static enum feed
 on_describe_or_close(
@@ -1040,7 +787,9 @@ on_describe_or_close(
 {
 	const char *name = p + PGR_WIRE_HEADER + 1;
 	bool closes = p[0] == PGR_MSG_CLOSE;
+	const struct pgr_description *said;
 	struct pgr_named *named = NULL;
+	struct pgr_reply *r;
 	ptrdiff_t len;
 	bool statement;
 
@@ -1064,14 +813,19 @@ on_describe_or_close(
 		return FEED_NEXT;
 	}
 	if (statement && !closes && len == 0)
-		ensure_unnamed(w, c);
+		pgr_prepared_ensure_unnamed(w, c);
 	else if (statement && !closes)
-		named = find_named(w, c, name, (size_t)len);
-	expect_named(c, closes ? PGR_REPLY_CLOSE : PGR_REPLY_DESCRIBE, named);
+		named = pgr_prepared_find(w, c, name, (size_t)len, &said);
+	r = pgr_ask_named(c, closes ? PGR_REPLY_CLOSE : PGR_REPLY_DESCRIBE, named);
 	if (named == NULL) {
+		if (c->leg.server->to_describe && !statement && !closes)
+			keep_description(c->leg.server, r);
 		pgr_vec_add(&w->out, p, size);
 		return FEED_NEXT;
 	}
+	r->statement = r->kind != PGR_REPLY_NONE ? pgr_statement_ref(named->statement) : NULL;
+	if (c->leg.server->kept_batch != c->leg.server->replies.batch)
+		pgr_prepared_keep(c->leg.server, p, have);
 	pgr_wire_header(pgr_vec_room(&w->out, PGR_WIRE_HEADER), p[0], 1 + PGR_STATEMENT_NAME + 1);
 	pgr_vec_add(&w->out, p + PGR_WIRE_HEADER, 1);
 	pgr_vec_add(&w->out, named->statement->name, PGR_STATEMENT_NAME + 1);
@@ -1097,7 +851,7 @@ on_execute(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t hav
 		return FEED_WAIT;
 	if (matters)
 		reading = pgr_portal_execute(c, portal, (size_t)len);
-	expect_read(w, c, PGR_REPLY_EXECUTE, reading);
+	pgr_ask_read(w, c, PGR_REPLY_EXECUTE, reading);
 	c->leg.server->batch = true;
 	forward(c, size);
 	return FEED_NEXT;
@@ -1118,7 +872,7 @@ on_sync(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 		s->stray_sync = true;
 	} else {
 		s->skipping = false;
-		(void)expect(c, PGR_REPLY_SYNC);
+		(void)pgr_ask(c, PGR_REPLY_SYNC);
 		s->replies.batch++;
 		s->batch = false;
 		s->unnamed_pending = 0;
@@ -1156,7 +910,7 @@ on_copy(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	if (p[0] != PGR_MSG_COPY_DATA && s->copy_in)
 		s->copy_in = false;
 	else if (p[0] != PGR_MSG_COPY_DATA && s->replies.count > 0)
-		(void)expect(c, PGR_REPLY_COPY_END);
+		(void)pgr_ask(c, PGR_REPLY_COPY_END);
 	return FEED_NEXT;
 }
 

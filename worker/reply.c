@@ -40,6 +40,7 @@ pgr_replies_init(struct pgr_replies *q)
 	memset(q, 0, sizeof(*q));
 	q->ring = q->few;
 	q->cap = PGR_REPLIES_FEW;
+	q->batch = 1; /* 0 is none */
 	q->newest = q->few_chains;
 	q->older = q->few_chains + PGR_REPLIES_FEW;
 	pgr_replies_moved(q);

@@ -39,6 +39,7 @@ enum pgr_purpose {
 	PGR_PURPOSE_RESTORE,  /* startup values behind a RESET */
 	PGR_PURPOSE_PROBE,    /* does the session hold what must not be left to others? */
 	PGR_PURPOSE_SETTLE,   /* ROLLBACK, DISCARD ALL */
+	PGR_PURPOSE_AGAIN,    /* the end of a batch that is to be sent again; a SYNC */
 	PGR_PURPOSE_CATALOG,  /* what do functions and relations leave behind? */
 	PGR_PURPOSE_LOOK,     /* was that changed? */
 };
@@ -51,7 +52,7 @@ struct pgr_reply {
 	uint8_t purpose; /* QUERY of ours: enum pgr_purpose */
 	uint32_t batch;                  /* number of the batch (up to its Sync) that it belongs to */
 	struct pgr_hash128 hash;         /* PARSE, CLOSE of ours: of the named statement; else zero */
-	struct pgr_statement *statement; /* PARSE: what it prepares */
+	struct pgr_statement *statement; /* PARSE: what it prepares; DESCRIBE: whose description is kept, or NULL */
 	struct pgr_named *named;         /* the client's name for the statement that it is about */
 	struct pgr_reading *reading;     /* QUERY, EXECUTE: what matters in its text; NULL: nothing */
 };
@@ -71,7 +72,7 @@ struct pgr_replies {
 	uint32_t cap;     /* power of two */
 	uint32_t head;    /* position of the first entry */
 	uint32_t count;
-	uint32_t batch; /* current batch number: raised by each Sync */
+	uint32_t batch; /* current batch number, from 1: raised by each Sync */
 	int32_t coming; /* statements that the server will have more when it has answered all of this */
 	struct pgr_reply few[PGR_REPLIES_FEW];
 	uint32_t few_chains[2 * PGR_REPLIES_FEW];

@@ -47,7 +47,7 @@ statement_new(const char *tail, size_t len)
 		return NULL;
 	st->refs = 1;
 	st->tail_len = (uint32_t)len;
-	st->tag = st->state = 0;
+	st->tag = st->schema = st->state = 0;
 	st->reading = NULL;
 	st->next = NULL;
 	st->name[0] = '\0';
@@ -283,6 +283,7 @@ pgr_names_add(struct pgr_statements *all, struct pgr_names **names, const char *
 	named->refs = 1;
 	named->hash = name_hash(*names, name, len);
 	named->statement = st;
+	named->told = (struct pgr_description){0, 0};
 	memcpy(named->name, name, len);
 	named->name[len] = '\0';
 	names_place(*names, named);
@@ -334,13 +335,6 @@ pgr_names_clear(struct pgr_statements *all, struct pgr_names **names)
 			pgr_named_unref(all, (*names)->cell[i]);
 	free(*names);
 	*names = NULL;
-}
-
-struct pgr_named *
-pgr_named_ref(struct pgr_named *named)
-{
-	named->refs++;
-	return named;
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "base/rc.h"
+#include "shm/slot.h"
 
 #define PGR_STATEMENT_PREFIX "pgr_"
 #define PGR_STATEMENT_NAME 36u /* prefix and 32 hexadecimal digits */
@@ -28,6 +29,7 @@ struct pgr_statement {
 	uint32_t refs;
 	uint32_t tail_len;
 	uint64_t tag;   /* unnamed ones: what slot.unnamed is compared with; else 0 */
+	uint64_t schema; /* what DDL had made of names when it was prepared (catalog.h) */
 	uint64_t state; /* of settings (settings.h), or a number that no other statement has */
 	struct pgr_reading *reading; /* what matters in its text; NULL: nothing, or not yet read */
 	uint32_t serial; /* of the verdicts by which that was judged */
@@ -63,6 +65,7 @@ struct pgr_named {
 	uint32_t refs;
 	uint32_t hash;
 	struct pgr_statement *statement;
+	struct pgr_description told; /* how the client was told last that it looks; 0: it was not */
 	uint32_t owed; /* position of its Parse in the queue of replies, as long as it is there */
 	char name[];
 };
@@ -88,7 +91,13 @@ void pgr_names_restore(
 void pgr_names_remove(struct pgr_statements *all, struct pgr_names *names, struct pgr_named *named);
 void pgr_names_clear(struct pgr_statements *all, struct pgr_names **names);
 
-struct pgr_named *pgr_named_ref(struct pgr_named *named);
+static inline struct pgr_named *
+pgr_named_ref(struct pgr_named *named)
+{
+	named->refs++;
+	return named;
+}
+
 void pgr_named_unref(struct pgr_statements *all, struct pgr_named *named);
 
 #endif

@@ -25,6 +25,7 @@
 
 #define PGR_BUFFER 65536u /* one read; what must be in memory whole and is longer gets its own */
 #define PGR_LISTENERS 16
+#define PGR_KEPT_MOST 512u /* bytes of a batch that can be sent again */
 
 /*
  * What is read of one peer before the others have their turn: so much is passed on in a fraction of a
@@ -103,7 +104,8 @@ struct pgr_leg {
 	uint64_t ticket;
 	pgr_usec wait_since;
 	bool fresh; /* leased, and the settings were not yet compared */
-	bool tried; /* settings were sent that may be refused: nothing else is until they are answered */
+	bool tried; /* what was sent may come out otherwise: nothing else is until it is answered */
+	bool compares; /* it was asked what the statement of the Bind at hand looks like now */
 	bool judging; /* waits for the catalog, before a text is sent */
 	bool held;  /* a ReadyForQuery is held back until startup values are put back */
 };
@@ -265,6 +267,11 @@ struct pgr_server {
 	uint32_t making; /* those that are DDL */
 	struct pgr_cycle cycle;
 	struct pgr_settings *reports; /* ParameterStatus that were not yet taken into account; NULL: none */
+	bool to_describe;    /* what the next message asks to be described is to be kept */
+	uint32_t kept_batch; /* the batch whose beginning is kept, or was too much to be kept; 0: none */
+	uint32_t kept_at;    /* position in replies of its first message */
+	uint16_t kept;       /* bytes; 0: it cannot be sent again */
+	char keeps[PGR_KEPT_MOST];
 	uint32_t unnamed_pending; /* Parse of the unnamed statement in this batch, unanswered */
 	pgr_usec deadline;        /* of settling or dialing; 0: none */
 };

@@ -70,6 +70,12 @@ naive_has(struct pgr_hash128 hash)
 	return true;
 }
 
+static uint32_t
+said_of(struct pgr_hash128 hash)
+{
+	return (uint32_t)(hash.lo * 31 + hash.hi * 7) | 16;
+}
+
 /* `homes` cells that lie around the end of the table, `kinds` different hashes for each. */
 static struct pgr_hash128
 draw_hash(uint32_t homes, uint32_t kinds)
@@ -91,6 +97,20 @@ compare(void)
 		ck_assert(pgr_hash128_eq(oldest, naive[0]));
 }
 
+/* What was said of a statement goes with it, wherever that moves. */
+static void
+add(struct pgr_hash128 hash)
+{
+	uint32_t before = naive_find(hash) < naive_count ? said_of(hash) : 0;
+	struct pgr_description *said;
+
+	pgr_slot_statement_add(cold, hash);
+	naive_use(hash);
+	said = pgr_slot_statement_find(cold, hash);
+	ck_assert_uint_eq(said->rows, before);
+	said->rows = said_of(hash);
+}
+
 static void
 play(uint32_t homes, uint32_t kinds, uint32_t most, uint32_t steps)
 {
@@ -101,15 +121,14 @@ play(uint32_t homes, uint32_t kinds, uint32_t most, uint32_t steps)
 		if (what < 45) {
 			if (naive_count == most && naive_find(hash) == naive_count)
 				continue;
-			pgr_slot_statement_add(cold, hash);
-			naive_use(hash);
+			add(hash);
 		} else if (what < 70) {
 			pgr_slot_statement_remove(cold, hash);
 			naive_remove(hash);
 		} else if (what < 85) {
 			ck_assert_int_eq(pgr_slot_statement_seen(cold, hash), naive_find(hash) < naive_count);
 		} else {
-			ck_assert_int_eq(pgr_slot_statement_has(cold, hash), naive_has(hash));
+			ck_assert_int_eq(pgr_slot_statement_find(cold, hash) != NULL, naive_has(hash));
 		}
 		compare();
 	}
@@ -128,7 +147,7 @@ START_TEST(test_slot_statements_agree_with_a_naive_set)
 			naive_remove(hash);
 			compare();
 			for (size_t i = 0; i < naive_count; i += 7) {
-				ck_assert(pgr_slot_statement_has(cold, naive[i]));
+				ck_assert(pgr_slot_statement_find(cold, naive[i]) != NULL);
 				naive_use(naive[i]);
 			}
 		}
@@ -169,7 +188,7 @@ START_TEST(test_slot_statements_age_over_the_wrap_of_the_tick)
 	pgr_slot_statement_add(cold, b); /* at tick 0 */
 	ck_assert(pgr_slot_statement_oldest(cold, &oldest));
 	ck_assert(pgr_hash128_eq(oldest, a));
-	ck_assert(pgr_slot_statement_has(cold, a));
+	ck_assert(pgr_slot_statement_find(cold, a) != NULL);
 	ck_assert(pgr_slot_statement_oldest(cold, &oldest));
 	ck_assert(pgr_hash128_eq(oldest, b));
 	free(cold);
@@ -197,7 +216,7 @@ START_TEST(test_slot_statements_full_or_damaged_table_ends_every_search)
 	for (uint32_t i = 0; i < PGR_STATEMENT_CELLS; i++)
 		cold->statement[i] = (struct pgr_hash128){i, 1};
 	cold->statement_count = PGR_STATEMENT_CELLS;
-	ck_assert(!pgr_slot_statement_has(cold, stranger));
+	ck_assert(pgr_slot_statement_find(cold, stranger) == NULL);
 	ck_assert(!pgr_slot_statement_seen(cold, stranger));
 	pgr_slot_statement_remove(cold, stranger);
 	ck_assert_uint_eq(cold->statement_count, PGR_STATEMENT_CELLS);
@@ -207,7 +226,7 @@ START_TEST(test_slot_statements_full_or_damaged_table_ends_every_search)
 	for (uint32_t i = 0; i < 2 * PGR_STATEMENT_CELLS; i++)
 		pgr_slot_statement_add(cold, (struct pgr_hash128){i, 1});
 	ck_assert_uint_lt(cold->statement_count, PGR_STATEMENT_CELLS);
-	ck_assert(!pgr_slot_statement_has(cold, stranger));
+	ck_assert(pgr_slot_statement_find(cold, stranger) == NULL);
 	ck_assert(!pgr_slot_statement_seen(cold, stranger));
 	free(cold);
 }
