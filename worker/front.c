@@ -84,6 +84,7 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 
 	c->leg.fresh = c->leg.compares = s->hurried = false;
 	s->kept_batch = s->kept = 0;
+	s->to_describe = false;
 	if (atomic_load_explicit(&slot->startup, memory_order_relaxed) != 0)
 		pgr_client_forget_settings(c); /* they are the server's */
 	else if (forget || atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
@@ -409,7 +410,6 @@ bind_refused(struct pgr_client *c, uint32_t size)
 static enum feed
 refused_as_changed(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named, uint32_t size)
 {
-	c->leg.compares = false;
 	(void)pgr_ask_named(c, PGR_REPLY_REFUSED, named);
 	pgr_back_spoil(&w->out);
 	c->leg.server->batch = true;
@@ -631,7 +631,6 @@ settle_description(struct pgr_worker *w, struct pgr_client *c, const struct bind
 		pgr_prepared_compare(w, c, named);
 		return PGR_AGAIN;
 	}
-	c->leg.compares = false;
 	if (described && said->rows != 0)
 		told->rows = said->rows; /* it will be told so */
 	else
@@ -664,6 +663,7 @@ bind_named(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, str
 		rc = settle_description(w, c, b, named, said);
 	if (rc == PGR_AGAIN)
 		return FEED_WAIT;
+	c->leg.compares = false;
 	if (rc == PGR_FAIL)
 		return refused_as_changed(w, c, named, b->size);
 	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);

@@ -233,6 +233,19 @@ def test_an_asked_for_description_costs_one_round_trip_and_no_more(pool, pg, tab
     assert pool.one.show("stats")[0]["total_server_parse_count"] - before == 1
 
 
+def test_each_statement_of_a_transaction_is_asked_for(pool):
+    """On a connection that has none of them, with and without a description in the batch."""
+    a = pool.client()
+    with pool.on(0):
+        for n in range(3):
+            assert not asked(a, wire.parse(f"s{n}", f"SELECT v + {n} FROM altered"), wire.describe("S", f"s{n}")).errors
+    with pool.on(1):
+        assert not a.query("BEGIN").errors
+        for n in (0, 1, 2, 1):
+            assert asked(a, wire.bind("", f"s{n}"), wire.execute()).value() == str(7 + n)
+        assert not a.query("COMMIT").errors
+
+
 @both_versions
 @pytest.mark.parametrize("direct", (True, False), ids=("directly", "pgroute"))
 @THROUGH
