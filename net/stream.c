@@ -28,6 +28,7 @@ pgr_vec_add(struct pgr_vec *vec, const void *p, size_t len)
 	vec->piece[vec->n].iov_base = (void *)(uintptr_t)p;
 	vec->piece[vec->n].iov_len = len;
 	vec->n++;
+	vec->fill += PGR_VEC_WEIGHT;
 }
 
 char *
@@ -37,6 +38,7 @@ pgr_vec_room(struct pgr_vec *vec, size_t len)
 
 	PGR_ASSERT(vec->scratch_used + len <= PGR_VEC_SCRATCH);
 	vec->scratch_used += len;
+	vec->fill += (unsigned)len;
 	pgr_vec_add(vec, room, len);
 	return room;
 }

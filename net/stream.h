@@ -17,10 +17,13 @@ struct ssl_st;
 
 #define PGR_VEC_PIECES 64
 #define PGR_VEC_SCRATCH 16384
+#define PGR_VEC_WEIGHT (PGR_VEC_SCRATCH / PGR_VEC_PIECES)
+#define PGR_VEC_LEFT 2048u /* of fill: what one message may need, 8 pieces or as many bytes */
 
 /* Pieces of output in order. They point into memory that stays until pgr_stream_send. */
 struct pgr_vec {
 	unsigned n;
+	unsigned fill; /* PGR_VEC_WEIGHT for each piece, and the bytes of scratch */
 	size_t total;
 	size_t scratch_used;
 	struct iovec piece[PGR_VEC_PIECES];
@@ -30,7 +33,7 @@ struct pgr_vec {
 static inline void
 pgr_vec_reset(struct pgr_vec *vec)
 {
-	vec->n = 0;
+	vec->n = vec->fill = 0;
 	vec->total = 0;
 	vec->scratch_used = 0;
 }
@@ -39,7 +42,7 @@ pgr_vec_reset(struct pgr_vec *vec)
 static inline bool
 pgr_vec_roomy(const struct pgr_vec *vec)
 {
-	return vec->n + 8 <= PGR_VEC_PIECES && vec->scratch_used + 2048 <= PGR_VEC_SCRATCH;
+	return vec->fill <= PGR_VEC_SCRATCH - PGR_VEC_LEFT;
 }
 
 /* Appends len bytes at p; merged with the piece before where that ends at p. */

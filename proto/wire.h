@@ -119,8 +119,13 @@ pgr_wire_query(char *p, const char *sql, size_t len)
 static inline ptrdiff_t
 pgr_wire_string(const char *p, const char *end)
 {
-	const char *nul = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
+	const char *nul;
 
+	if (p >= end)
+		return -1;
+	if (*p == '\0')
+		return 0; /* most names are none */
+	nul = memchr(p, '\0', (size_t)(end - p));
 	return nul == NULL ? -1 : nul - p;
 }
 

@@ -40,7 +40,7 @@ enum feed {
 	FEED_END,  /* the client is at its end */
 };
 
-static enum feed
+static PGR_COLD enum feed
 fail_session(struct pgr_worker *w, struct pgr_client *c, const char *sqlstate, const char *what)
 {
 	struct pgr_err err;
@@ -274,7 +274,7 @@ may_ask_sequence(const struct pgr_client *c, const struct pgr_reading *reading)
 }
 
 /* Instead of the Query something fails on the server, so that a transaction fails with it. */
-static enum feed
+static PGR_COLD enum feed
 query_refused(
 	struct pgr_worker *w, struct pgr_client *c, struct pgr_reading *reading, uint32_t size)
 {
@@ -388,7 +388,7 @@ parse_unnamed(struct pgr_worker *w, struct pgr_client *c, const char *p, const c
  * One more than a client may keep, or what is not allowed: the server aborts what it aborts at any error
  * in a batch.
  */
-static enum feed
+static PGR_COLD enum feed
 refused_in_batch(struct pgr_worker *w, struct pgr_client *c, struct pgr_reading *reading)
 {
 	pgr_ask_read(w, c, PGR_REPLY_REFUSED, reading);
@@ -398,7 +398,7 @@ refused_in_batch(struct pgr_worker *w, struct pgr_client *c, struct pgr_reading 
 }
 
 /* The same for a Bind of size bytes. */
-static enum feed
+static PGR_COLD enum feed
 bind_refused(struct pgr_client *c, uint32_t size)
 {
 	c->skip = size;
@@ -407,7 +407,7 @@ bind_refused(struct pgr_client *c, uint32_t size)
 }
 
 /* The client would read the rows by what it was told of others, or has encoded values for others. */
-static enum feed
+static PGR_COLD enum feed
 refused_as_changed(struct pgr_worker *w, struct pgr_client *c, struct pgr_named *named, uint32_t size)
 {
 	(void)pgr_ask_named(c, PGR_REPLY_REFUSED, named);
@@ -940,11 +940,18 @@ on_discarded(struct pgr_worker *w, struct pgr_client *c, char type, uint32_t siz
 	return FEED_NEXT;
 }
 
-static enum feed
-on_message(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+static PGR_COLD enum feed
+on_unknown(struct pgr_worker *w, struct pgr_client *c, char type)
 {
 	char text[80];
 
+	snprintf(text, sizeof(text), "invalid frontend message type %d", (unsigned char)type);
+	return fail_session(w, c, "08P01", text);
+}
+
+static enum feed
+on_message(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, uint32_t size)
+{
 	if (c->discard != PGR_DISCARD_NONE)
 		return on_discarded(w, c, p[0], size);
 	switch (p[0]) {
@@ -972,8 +979,7 @@ on_message(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t hav
 	case PGR_MSG_TERMINATE:
 		return on_terminate(w, c);
 	default:
-		snprintf(text, sizeof(text), "invalid frontend message type %d", (unsigned char)p[0]);
-		return fail_session(w, c, "08P01", text);
+		return on_unknown(w, c, p[0]);
 	}
 }
 

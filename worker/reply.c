@@ -27,6 +27,7 @@ chain(struct pgr_replies *q, uint32_t position)
 void
 pgr_replies_moved(struct pgr_replies *q)
 {
+	q->first = q->count == 0 ? NULL : pgr_replies_at(q, 0);
 	for (uint32_t i = 0; i < q->cap; i++)
 		q->newest[i] = q->older[i] = q->head - 1; /* not in the queue */
 	for (uint32_t i = 0; i < q->count; i++)
@@ -63,14 +64,13 @@ pgr_replies_grow(struct pgr_replies *q, enum pgr_reply_kind kind)
 	if (bigger == NULL)
 		return NULL;
 	for (uint32_t i = 0; i < q->count; i++)
-		bigger[i] = *pgr_replies_at(q, i);
+		bigger[(q->head + i) & (cap - 1)] = *pgr_replies_at(q, i);
 	if (q->ring != q->few)
 		free(q->ring);
 	q->ring = bigger;
 	q->newest = (uint32_t *)(void *)(bigger + cap);
 	q->older = q->newest + cap;
 	q->cap = cap;
-	q->head = 0;
 	pgr_replies_moved(q);
 	return pgr_replies_push(q, kind);
 }

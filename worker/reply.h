@@ -66,6 +66,7 @@ struct pgr_reply {
  * A chain ends where a position is not in the queue any more, so popping does not touch it.
  */
 struct pgr_replies {
+	struct pgr_reply *first; /* NULL: there is none */
 	struct pgr_reply *ring;
 	uint32_t *newest; /* cap chains */
 	uint32_t *older;  /* beside ring */
@@ -94,6 +95,8 @@ pgr_replies_push(struct pgr_replies *q, enum pgr_reply_kind kind)
 	if (PGR_UNLIKELY(q->count == q->cap))
 		return pgr_replies_grow(q, kind);
 	r = &q->ring[(q->head + q->count++) & (q->cap - 1)];
+	if (q->first == NULL)
+		q->first = r;
 	*r = (struct pgr_reply){.kind = (uint8_t)kind, .batch = q->batch};
 	return r;
 }
@@ -101,7 +104,7 @@ pgr_replies_push(struct pgr_replies *q, enum pgr_reply_kind kind)
 static inline struct pgr_reply *
 pgr_replies_head(struct pgr_replies *q)
 {
-	return q->count == 0 ? NULL : &q->ring[q->head & (q->cap - 1)];
+	return q->first;
 }
 
 /* i-th from the head, i < count. */
@@ -130,7 +133,7 @@ static inline void
 pgr_replies_pop(struct pgr_replies *q)
 {
 	q->head++;
-	q->count--;
+	q->first = --q->count == 0 ? NULL : &q->ring[q->head & (q->cap - 1)];
 }
 
 #endif

@@ -55,6 +55,7 @@ check_all(struct pgr_replies *q)
 	for (uint32_t n = 0; n < HASHES; n++)
 		ck_assert_ptr_eq(pgr_replies_latest(q, hash_of(n)), naive_latest(q, hash_of(n)));
 	ck_assert_int_eq(q->coming, naive_coming(q));
+	ck_assert_ptr_eq(pgr_replies_head(q), q->count == 0 ? NULL : pgr_replies_at(q, 0));
 }
 
 static void
@@ -63,9 +64,12 @@ push(struct pgr_replies *q)
 	static const enum pgr_reply_kind kinds[] = {
 		PGR_REPLY_PARSE, PGR_REPLY_CLOSE, PGR_REPLY_BIND, PGR_REPLY_SYNC};
 	enum pgr_reply_kind kind = kinds[draw(4)];
+	uint32_t head = q->head;
 	struct pgr_reply *r = pgr_replies_push(q, kind);
 
 	ck_assert_ptr_nonnull(r);
+	ck_assert_ptr_eq(r, pgr_replies_at(q, q->count - 1));
+	ck_assert_uint_eq(q->head, head); /* positions mean the same when it has grown */
 	if (kind == PGR_REPLY_PARSE || kind == PGR_REPLY_CLOSE)
 		pgr_replies_enter(q, r, draw(5) == 0 ? (struct pgr_hash128){0, 0} : hash_of(draw(HASHES)));
 }
