@@ -402,9 +402,11 @@ can_repeat(struct pgr_server *s, const struct pgr_client *c)
 		size = pgr_wire_size(s->keeps + at);
 		if (size == 0 || size > s->kept - at)
 			return false;
-		if (s->keeps[at] == PGR_MSG_SYNC)
-			return at + size == s->kept;
 		at += size;
+		if (s->keeps[at - size] == PGR_MSG_SYNC) {
+			s->kept = (uint16_t)at; /* what stands behind it is still in the client's input */
+			return true;
+		}
 	}
 	return false;
 }
