@@ -89,6 +89,7 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 		pgr_client_forget_settings(c); /* they are the server's */
 	else if (forget || atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
 		apply_settings(w, c, forget);
+	s->batch_at = s->replies.head + s->replies.count;
 	if (c->mode == PGR_MODE_SESSION) {
 		c->pin = PGR_PIN_SESSION_REASON;
 		pgr_settings_unknown(slot);
@@ -273,6 +274,23 @@ may_ask_sequence(const struct pgr_client *c, const struct pgr_reading *reading)
 	return s->continued || s->skipping || reading->several || has_run(s);
 }
 
+/* What is asked for from now on is of another batch. */
+static inline void
+begin_batch(struct pgr_server *s)
+{
+	s->batch_at = s->replies.head + s->replies.count;
+}
+
+/* Its Sync was noted. */
+static inline void
+end_batch(struct pgr_server *s)
+{
+	s->replies.batch++;
+	s->batch = false;
+	s->unnamed_pending = 0;
+	begin_batch(s);
+}
+
 /* Instead of the Query something fails on the server, so that a transaction fails with it. */
 static PGR_COLD enum feed
 query_refused(
@@ -284,9 +302,7 @@ query_refused(
 	pgr_back_spoil(&w->out);
 	(void)pgr_ask(c, PGR_REPLY_SYNC);
 	pgr_wire_bare(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_SYNC);
-	s->replies.batch++;
-	s->batch = false;
-	s->unnamed_pending = 0;
+	end_batch(s);
 	c->skip = size;
 	c->skip_forward = false;
 	return FEED_NEXT;
@@ -318,6 +334,7 @@ on_query(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have,
 		pgr_statement_unref(w->statements, c->unnamed);
 		c->unnamed = NULL;
 	}
+	begin_batch(c->leg.server);
 	forward(c, size);
 	return FEED_NEXT;
 }
@@ -873,9 +890,7 @@ on_sync(struct pgr_worker *w, struct pgr_client *c, const char *p, size_t have, 
 	} else {
 		s->skipping = false;
 		(void)pgr_ask(c, PGR_REPLY_SYNC);
-		s->replies.batch++;
-		s->batch = false;
-		s->unnamed_pending = 0;
+		end_batch(s);
 	}
 	forward(c, size);
 	return FEED_NEXT;

@@ -367,17 +367,19 @@ void
 pgr_prepared_keep(struct pgr_server *s, const char *p, size_t have)
 {
 	struct pgr_replies *q = &s->replies;
+	uint32_t first;
 
 	s->kept_batch = q->batch;
 	s->kept = 0;
 	if (have > PGR_KEPT_MOST || s->status != PGR_TXN_IDLE || s->skipping)
 		return;
 	/* anything of the client's in the same batch that the server has answered, or will, cannot be taken back */
-	for (uint32_t i = q->count - 1; i > 0; i--) {
-		const struct pgr_reply *r = pgr_replies_at(q, i - 1);
+	first = s->batch_at - q->head;
+	if (first >= q->count)
+		return;
+	for (uint32_t i = first; i < q->count - 1; i++) {
+		const struct pgr_reply *r = pgr_replies_at(q, i);
 
-		if (r->batch != q->batch)
-			break;
 		if (!r->ours && r->kind < PGR_REPLY_LOCAL_PARSE)
 			return;
 	}

@@ -268,6 +268,7 @@ struct pgr_server {
 	struct pgr_cycle cycle;
 	struct pgr_settings *reports; /* ParameterStatus that were not yet taken into account; NULL: none */
 	bool to_describe;    /* what the next message asks to be described is to be kept */
+	uint32_t batch_at;   /* position in replies of the first message of the batch at hand, or of one before */
 	uint32_t kept_batch; /* the batch whose beginning is kept, or was too much to be kept; 0: none */
 	uint32_t kept_at;    /* position in replies of its first message */
 	uint16_t kept;       /* bytes; 0: it cannot be sent again */

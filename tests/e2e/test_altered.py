@@ -203,6 +203,21 @@ def test_a_batch_is_sent_again_only_whole(pool, table):
         assert table.execute("SELECT count(*) FROM altered").fetchone() == (8,), "once each"
 
 
+@pytest.mark.parametrize("name", ("", "write"))
+def test_what_was_told_before_in_the_same_batch_is_not_forgotten(pool, table, name):
+    """A write that was answered (Flush) goes with the error behind it, and the client hears of that."""
+    a, b = pool.client(), pool.client()
+    with pool.on(0):
+        prepared(b)
+        table.execute(TO_TEXT)
+        a.send(wire.parse(name, "INSERT INTO altered VALUES (DEFAULT)"), wire.bind("", name), wire.execute(), wire.flush())
+        assert [m.type for m in a.recv_until("C")] == ["1", "2", "C"]
+        a.send(wire.parse("s", SELECT), wire.describe("S", "s"), wire.sync())
+        result = a.ready()
+        assert plan(result) == PLAN and result.status == "I"
+    assert table.execute("SELECT count(*) FROM altered").fetchone() == (1,)
+
+
 @EACH
 def test_values_that_were_encoded_for_another_type(pool, table, where):
     """Four bytes of a date are no timestamp, and as a number another day."""
