@@ -1,7 +1,9 @@
 """Session mode: the session is the server's, from its pid to its startup parameters."""
 import random
+import re
 import threading
 
+import psycopg
 import pytest
 
 from harness import fakeserver as fs
@@ -123,3 +125,149 @@ def test_cancel_by_the_servers_pid(pg, pgroute):
         assert client.ready().sqlstates == ["57014"]
         client.terminate()
         other.terminate()
+
+
+class Seen:
+    """A connection of psycopg, another one beside it, and notes: what the server sent, as libpq traces it, and what a test adds."""
+
+    def __init__(self, way, folder, **asked):
+        self.db, self.other, self.noted = way.connect(**asked), way.connect(), []
+        self.pids = {self.db.info.backend_pid: "mine", self.other.info.backend_pid: "the other's"}
+        self.trace = open(folder / "trace", "w+")
+        self.db.pgconn.trace(self.trace.fileno())
+        self.db.pgconn.set_trace_flags(psycopg.pq.Trace.SUPPRESS_TIMESTAMPS | psycopg.pq.Trace.REGRESS_MODE)
+
+    def note(self, *facts):
+        self.noted.append(facts)
+
+    def refused(self, use, *args, **kwargs):
+        with pytest.raises(psycopg.Error) as error:
+            use(*args, **kwargs)
+        self.note(error.value.sqlstate, error.value.diag.message_primary, self.db.closed, self.db.info.transaction_status.name)
+
+    def end(self):
+        self.db.close()
+        self.other.close()
+        self.trace.seek(0)
+        with self.trace:
+            sent = [line for line in self.trace.read().splitlines() if line.startswith("B\t")]
+        return [re.sub(r"pg_temp_\d+", "pg_temp", line) for line in sent], self.noted
+
+
+def pids(seen):
+    db = seen.db
+    db.execute("LISTEN told")
+    for who in (db, seen.other, db):
+        who.execute("NOTIFY told, 'word'")
+    seen.note([(n.payload, seen.pids.get(n.pid)) for n in db.notifies(timeout=proc.PATIENCE, stop_after=3)])
+    seen.note(seen.other.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", [db.info.backend_pid]).fetchall())
+    seen.other.execute("SELECT pg_terminate_backend(%s, 60000)", [db.info.backend_pid])
+    seen.refused(db.execute, "SELECT 1")
+    db.pgconn.untrace()  # a login is not the same twice
+    db.pgconn.reset()
+    seen.note(db.pgconn.exec_(f"SELECT pg_backend_pid() = {db.pgconn.backend_pid}".encode()).get_value(0, 0))
+
+
+def settings(seen):
+    for name in ("work_mem", "TimeZone", "DateStyle", "client_encoding", "application_name"):
+        for statement in (f"SET {name} TO DEFAULT", f"SHOW {name}", f"RESET {name}", f"SHOW {name}"):
+            seen.db.execute(statement)
+    for statement in ("SET TimeZone TO 'Europe/Paris'", "RESET ALL", "DISCARD ALL"):
+        seen.db.execute(statement)
+        seen.note(str(seen.db.info.timezone), seen.db.info.encoding, seen.db.info.parameter_status("application_name"))
+    seen.note(seen.db.execute("SELECT name, setting, reset_val, source FROM pg_settings WHERE source = 'client' ORDER BY name").fetchall())
+
+
+def statements(seen):
+    db = seen.db
+    prepared = "SELECT name, statement, from_sql FROM pg_prepared_statements ORDER BY prepare_time, name"
+    for number in range(7):  # the sixth is prepared
+        db.execute("SELECT %s::int + 1", [number])
+    db.execute("PREPARE by_hand AS SELECT 1")
+    db.execute(prepared, prepare=False)
+    db.pgconn.prepare(b"mine", b"SELECT $1::int")
+    for again in (db.pgconn.prepare(b"mine", b"SELECT 2"), db.pgconn.exec_(b"EXECUTE mine(3)"), db.pgconn.describe_prepared(b"nobody's")):
+        seen.note(again.status)
+    db.execute("DEALLOCATE mine")
+    db.execute("DISCARD ALL")
+    db.execute(prepared, prepare=False)
+    with db.transaction(), db.cursor("named", scrollable=True, withhold=True) as cursor:
+        cursor.itersize = 2
+        cursor.execute("SELECT generate_series(1, 5)")
+        cursor.scroll(3)
+        seen.note(cursor.fetchall())
+    for text in ("", "SELECT 1; SELECT 1 / 0; SELECT 2", "DO $$BEGIN RAISE NOTICE 'n'; RAISE EXCEPTION 'e'; END$$"):
+        db.pgconn.exec_(text.encode())
+
+
+def pipeline(seen):
+    db = seen.db
+    with db.pipeline() as line:
+        asked = [db.execute("SELECT %s::int", [number], prepare=True) for number in range(30)]
+        line.sync()
+        seen.note([one.fetchone() for one in asked])
+        with db.transaction():
+            db.execute("CREATE TEMP TABLE kept (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+
+    def twice():
+        with db.pipeline(), db.transaction():
+            db.cursor().executemany("INSERT INTO kept VALUES (%s)", [(1,), (2,), (1,)])
+
+    def broken():
+        with db.pipeline():
+            for text in ("SELECT 1", "SELECT nobody_s", "SELECT 2"):
+                db.execute(text)
+
+    seen.refused(twice)
+    seen.refused(broken)
+    db.execute("SELECT count(*) FROM kept")
+
+
+def copy(seen):
+    db = seen.db
+    db.execute("CREATE TEMP TABLE copied (n int, word text)")
+
+    def load(*data):
+        with db.cursor().copy("COPY copied FROM STDIN") as into:
+            for part in data:
+                into.write(part)
+
+    load("1\tone\n", "2\ttw", "o\n")
+    seen.refused(load, "3\tthree\n", "four\n")
+    with db.cursor().copy("COPY copied TO STDOUT (FORMAT binary)") as out:
+        seen.note(b"".join(out))
+    with pytest.raises(ZeroDivisionError), db.cursor().copy("COPY copied FROM STDIN"):
+        raise ZeroDivisionError
+
+    def unload():
+        with db.cursor().copy("COPY (SELECT 1 / (n - 2) FROM copied) TO STDOUT") as out:
+            list(out)
+
+    seen.refused(unload)
+    db.execute("SELECT count(*) FROM copied")
+
+
+def cancelled(seen):
+    with proc.Threads() as group:
+        group.start(seen.refused, seen.db.execute, "SELECT pg_sleep(600)")
+        proc.wait_for(lambda: seen.other.execute("SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'",
+                                                 [seen.db.info.backend_pid]).rowcount, "the query to run")
+        seen.db.cancel_safe(timeout=proc.PATIENCE)
+    seen.db.cancel_safe(timeout=proc.PATIENCE)
+    seen.db.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("use", (pids, settings, statements, pipeline, copy, cancelled), ids=lambda use: use.__name__)
+def test_psycopg_is_answered_as_directly(pg, pgroute, tmp_path, use):
+    """The second time through pgroute the connections have been somebody else's."""
+    one = pgroute(pg, workers=1, defaults=SESSION)
+    told = []
+    for way in (pg, one, one):
+        seen = Seen(way, tmp_path, application_name="seen", client_encoding="latin1",
+                    options="-c work_mem=9MB -c TimeZone=Asia/Tokyo -c DateStyle=SQL,DMY")
+        try:
+            use(seen)
+        finally:
+            told.append(seen.end())
+    assert len(told[0][0]) > 3
+    assert told[1:] == [told[0]] * 2
