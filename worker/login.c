@@ -719,7 +719,8 @@ take_settings(
 }
 
 static enum pgr_rc
-check_admission(struct pgr_worker *w, const struct pgr_startup *s, struct pgr_err *err)
+check_admission(struct pgr_worker *w, const struct pgr_client *c, const struct pgr_startup *s,
+	struct pgr_err *err)
 {
 	uint64_t count = 0;
 
@@ -730,6 +731,11 @@ check_admission(struct pgr_worker *w, const struct pgr_startup *s, struct pgr_er
 	if (count > w->config->max_clients) {
 		pgr_err_set(err, "53300", "sorry, too many clients already");
 		return pgr_err_hint(err, "max_clients is %u.", w->config->max_clients);
+	}
+	if (c->io.fd >= w->client_fds) { /* a new descriptor is the lowest that is free */
+		pgr_err_set(err, "53300", "sorry, too many clients already");
+		return pgr_err_hint(err, "This process can have %d open files for them: raise LimitNOFILE (ulimit -n).",
+			w->client_fds);
 	}
 	if (s->replication != PGR_REPLICATION_NONE)
 		return pgr_err_set(err, "0A000", "replication connections are not supported yet");
@@ -805,7 +811,7 @@ begin_session(struct pgr_worker *w, struct pgr_client *c, const struct pgr_start
 	snprintf(c->login->user, PGR_NAME_MAX, "%.63s", s->user);
 	snprintf(c->login->database, PGR_NAME_MAX, "%.63s", s->database);
 	note_tls(c);
-	rc = check_admission(w, s, &err);
+	rc = check_admission(w, c, s, &err);
 	if (rc == PGR_OK)
 		rc = check_tls(w, c, &err);
 	if (rc == PGR_OK)

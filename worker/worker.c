@@ -5,9 +5,11 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -299,6 +301,19 @@ watch(struct pgr_worker *w, struct pgr_watch *watched, enum pgr_watch_kind kind,
 	PGR_ASSERT(pgr_loop_add(&w->loop, fd, PGR_EV_READ, watched, &err) == PGR_OK);
 }
 
+/* All that may be open, less what servers need while there are as many clients as can be. */
+static int
+limit_of_client_fds(void)
+{
+	struct rlimit limit;
+	rlim_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX)
+		return INT_MAX;
+	most = limit.rlim_cur;
+	return (int)(most - PGR_MIN(PGR_MAX(most / 16, 16u), 256u));
+}
+
 static struct pgr_worker *
 worker_new(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t count, int vault)
 {
@@ -309,6 +324,7 @@ worker_new(struct pgr_shm *shm, uint32_t self, const int *listeners, uint32_t co
 	w->shm = shm;
 	w->self = self;
 	w->now = pgr_clock_now();
+	w->client_fds = limit_of_client_fds();
 	w->stats = &shm->stats->proc[self];
 	w->buffer = malloc(PGR_BUFFER);
 	w->spare = malloc(PGR_BUFFER);

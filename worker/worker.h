@@ -315,6 +315,7 @@ struct pgr_worker {
 	uint32_t listeners;
 	bool accepting;
 	pgr_usec accept_after; /* out of descriptors: not before */
+	int client_fds;        /* descriptors from here on are for servers, and for clients that are refused */
 	uint64_t accept_turn;  /* the last that had clients to accept, */
 	unsigned accept_most;  /* and how many it took */
 	struct pgr_list clients;

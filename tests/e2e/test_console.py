@@ -1,6 +1,7 @@
 """The admin console: the virtual database pgroute, in PgBouncer's language, through psql, drivers and the bare protocol.
 (B54 B56 O8 O9)"""
 import asyncio
+import contextlib
 import pathlib
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import psycopg2
 import pytest
 
 from harness import proc, scale, wire
+from harness.pgroute import server
 from harness.postgres import password_of
 from harness.wire import bind, describe, execute, parse, query, sync
 
@@ -400,10 +402,44 @@ def test_pause_waits_for_transactions_and_resume_goes_on(pg, pgroute, threads):
         assert (other.ready().value(), busy.ready().value()) == ("1", "4")
 
 
+def test_f20_a_pause_moves_clients_to_another_host(own_pg, pgroute):
+    """200 clients, half of them with statements of theirs: PAUSE, another host in the file, RELOAD, RESUME. Nobody gets an error, and
+    users of another database never wait. That PAUSE gives up in time and survives RELOAD are tests of their own."""
+    old, new = own_pg(), own_pg()
+    one = pgroute(old, databases={"app2": {"servers": [server(old)]}}, defaults={"pool_size": 10}, **ADMIN)
+    port = "SELECT inet_server_port()"
+
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(wire.Client(one.port).login()) for _ in range(200)]
+        other = stack.enter_context(wire.Client(one.port).login(database="app2"))
+        db = stack.enter_context(console(one))
+
+        def ask(client, number):
+            client.send(query(port) if number % 2 else bind("", "port") + execute() + sync())
+
+        for number, client in enumerate(clients):
+            if number % 2 == 0:
+                client.send(parse("port", port), sync())
+                assert not client.ready().errors
+            ask(client, number)
+        assert {client.ready().value() for client in clients} == {str(old.port)}
+        assert db.query("PAUSE app").tags == ["PAUSE"]
+        for number, client in enumerate(clients):
+            ask(client, number)
+        assert other.query(port).value() == str(old.port)
+        one.change(databases={"app": {"servers": [server(new)]}})
+        assert db.query("RELOAD").tags == ["RELOAD"]
+        assert not any(client.waiting() for client in clients)
+        assert db.query("RESUME app").tags == ["RESUME"]
+        assert {client.ready().value() for client in clients} == {str(new.port)}
+        assert old.activity(user="app", database="app") == []
+        assert other.query(port).value() == str(old.port)
+
+
 def test_when_pause_answers_no_server_has_a_connection(own_pg, pgroute, threads):
     """Under load, again and again, as PostgreSQL itself sees it; nobody loses a request."""
-    server = own_pg()
-    one = pgroute(server, workers=3, defaults={"pool_size": 4, "min_pool_size": 2}, **ADMIN)
+    only = own_pg()
+    one = pgroute(only, workers=3, defaults={"pool_size": 4, "min_pool_size": 2}, **ADMIN)
     over, done = threading.Event(), []
 
     def busy(number):
@@ -423,7 +459,7 @@ def test_when_pause_answers_no_server_has_a_connection(own_pg, pgroute, threads)
                 proc.wait_for(lambda: len(done) > before + 50, "the load to run")
                 assert db.query("PAUSE app").tags == ["PAUSE"]
                 for _ in range(5):
-                    assert server.activity(user="app", database="app") == []
+                    assert only.activity(user="app", database="app") == []
                 assert db.query("RESUME app").tags == ["RESUME"]
     finally:
         over.set()

@@ -1,4 +1,5 @@
 """Processes that die or hang, servers that go away: nothing takes more with it than itself. (B7 B41 B66 F8-like ends)"""
+import contextlib
 import os
 import signal
 import socket
@@ -525,6 +526,38 @@ def test_too_few_descriptors_are_raised_to_the_hard_limit(pg, pgroute):
     clients = [wire.Client(one.port).login() for _ in range(150)]
     for client in clients:
         client.close()
+
+
+def test_b37_clients_beyond_the_open_files_are_told(pg, pgroute):
+    """Each one that is too many is refused with its reason, at once; servers still get theirs; who comes later is served."""
+    one = pgroute(pg, wait=False, workers=1, defaults={"pool_size": 5})
+    one.begin(prefix=["prlimit", "--nofile=200:200"])
+    proc.wait_for(one.serves, "pgroute to serve")
+    clients, refused = [], []
+    for _ in range(500):
+        try:
+            clients.append(wire.Client(one.port).login())
+        except wire.ServerError as problem:
+            refused.append(problem)
+    assert len(clients) > 100 and len(clients) + len(refused) == 500
+    assert {problem.sqlstate for problem in refused} == {"53300"} and "LimitNOFILE" in refused[0].fields["H"]
+    with contextlib.ExitStack() as stack:
+        for client in clients[:5]:
+            stack.enter_context(client)
+            assert not client.query("BEGIN").errors
+        for client in clients[:5]:
+            assert not client.query("COMMIT").errors
+    for client in clients[5:]:
+        assert client.query("SELECT 1").value() == "1"
+        client.close()
+
+    def served():
+        try:
+            with wire.Client(one.port).login() as late:
+                return late.query("SELECT 'served'").value() == "served"
+        except wire.ServerError:
+            return False
+    proc.wait_for(served, "those that have left to be noticed")
 
 
 def test_the_listener_never_refuses_while_workers_die(pg, pgroute):
