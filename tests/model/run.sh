@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [quick | list | NAME...]: proofs and mutations of the shared pool's models, two at a time.
+# run.sh [quick | list | NAME...]: proofs and mutations of the models, two at a time.
 #
 # Prints one line each ("ok" or "BAD") and "N passed, N failed"; fails if one is BAD. Without argument all, with "quick"
 # those marked q, with names those, with "list" only the table. README.md says what the names mean.
@@ -157,6 +157,32 @@ q|fair_transfer_d1_2        |holds     |fair|$fxfer -DNW=2 -DDIST=1 -DBOUND=2|$f
  |fair_transfer_3w_4        |holds     |fair|$fxfer -DNC2=1 -DFIRSTVICTIM=1 -DDIST=1 -DBOUND=4 -DCAP=6|$fair
  |fair_transfer_3w_mut_3    |overtaken |fair|$fxfer -DNC2=1 -DFIRSTVICTIM=1 -DDIST=1 -DBOUND=3 -DCAP=6|$fair
 q|fair_mut_no_distance      |overtaken |fair|$fxfer -DNW=2 -DBOUND=12 -DMUT_NO_DISTANCE|$fair
+q|reload                    |holds     |generation|
+ |reload_crash              |holds     |generation|-DMAXC=1
+ |reload_two_crashes        |holds     |generation|-DMAXC=2
+q|reload_crash_of_a_poker   |holds     |generation|-DMAXC=1 -DMAXP=1 -DRELOADS=1
+ |reload_fine_grained       |holds     |generation|-DFINE -DMAXC=1 -DMAXP=1 -DRELOADS=2
+ |reload_no_successor       |holds     |generation|-DMAXC=1 -DNORESPAWN
+ |reload_stopped            |holds     |generation|-DMAXS=1
+ |reload_stopped_crash      |holds     |generation|-DMAXS=1 -DMAXC=1 -DRELOADS=2
+ |reload_three_readers      |holds     |generation|-DNR=3 -DRELOADS=2
+ |reload_four_stores        |holds     |generation|-DNG=4 -DRELOADS=5 -DMAXC=1
+q|reload_four_stores_alone  |holds     |generation|-DNG=4 -DRELOADS=9 -DMAXC=2 -DNR=1
+ |reload_no_endless_run     |holds     |generation|-DMAXC=1 -DMAXP=1 -DRELOADS=2|-DNP|-m4000000 -l
+q|mut_number_first          |mixed     |generation|-DMUT_NUMBER_FIRST
+ |mut_number_before_secrets |mixed     |generation|-DMUT_NUMBER_BEFORE_SECRETS
+q|mut_no_look_after_pin     |mixed     |generation|-DMUT_NO_SECOND_LOOK
+ |mut_pin_last              |mixed     |generation|-DMUT_PIN_LAST
+q|mut_reuse_unseen          |mixed     |generation|-DMUT_NO_SCAN
+ |mut_scan_early            |mixed     |generation|-DMUT_SCAN_EARLY
+ |mut_copy_before_scan      |mixed     |generation|-DMUT_COPY_FIRST
+ |mut_keeps_old_block       |mixed     |generation|-DMUT_KEEPS_OLD
+ |mut_alive_last            |mixed     |generation|-DMAXC=1 -DMUT_ALIVE_LAST
+ |mut_dead_before_waitpid   |mixed     |generation|-DMAXC=1 -DMUT_DEAD_EARLY
+q|mut_dead_keep_stores      |refused   |generation|-DMAXC=1 -DNORESPAWN -DMUT_IGNORES_LIFE
+q|mut_poke_before_number    |stale     |generation|-DMUT_POKE_FIRST
+ |mut_look_before_eventfd   |stale     |generation|-DMUT_LOOKS_FIRST
+ |mut_poke_not_forced       |stale     |generation|-DMAXC=1 -DMAXP=1 -DMUT_NO_FORCE
 END
 }
 
