@@ -87,12 +87,12 @@ pgr_pool_lease(struct pgr_pool_view *view, uint64_t startup, pgr_slot_id *ret_sl
 }
 
 bool
-pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id id)
+pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id id, uint32_t conn)
 {
 	struct pgr_slot *slot = pgr_shm_slot(view->shm, id);
-	pgr_word w = atomic_load(&slot->word);
+	pgr_word w = atomic_load(&slot->word); /* before conn: one that changes later changes the word, too */
 
-	return pgr_word_leasable(w) &&
+	return pgr_word_leasable(w) && atomic_load(&slot->conn) == conn &&
 		atomic_compare_exchange_strong(
 			&slot->word, &w, pgr_word_next(w, PGR_SLOT_LEASED, view->self, PGR_PIN_NONE));
 }

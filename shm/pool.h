@@ -183,8 +183,8 @@ pgr_pool_paused(const struct pgr_pool_view *view)
  */
 bool pgr_pool_lease(struct pgr_pool_view *view, uint64_t startup, pgr_slot_id *ret_slot);
 
-/* A lease of this very slot, whoever waits: for its home to look at what came unasked. */
-bool pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id slot);
+/* A lease of this very connection, whoever waits: for its home to look at what came unasked. */
+bool pgr_pool_take(struct pgr_pool_view *view, pgr_slot_id slot, uint32_t conn);
 
 /*
  * The connection is closed and its place dialed anew without anybody else having a chance of it, since it

@@ -178,7 +178,7 @@ inspect(struct pgr_worker *w, struct pgr_server *s)
 {
 	struct pgr_wpool *pool = s->pool;
 
-	if (!pgr_pool_take(&pool->view, s->slot))
+	if (!pgr_pool_take(&pool->view, s->slot, s->conn))
 		return; /* somebody leases it at this moment, or ends it: it is passed on, or over */
 	if (!take_over(w, s) || pgr_back_drain_idle(w, s) != PGR_OK) {
 		pgr_lease_close(w, s, PGR_CLOSE_SERVER);

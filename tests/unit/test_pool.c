@@ -434,6 +434,19 @@ START_TEST(test_pool_renew_keeps_the_place_but_not_under_a_cancel)
 }
 END_TEST
 
+START_TEST(test_pool_take_is_of_one_connection_and_not_of_a_later_one_in_its_place)
+{
+	begin_idle(1);
+	(void)pgr_pool_slot(&shm, pool, 0, &slot);
+	atomic_store(&pgr_shm_slot(&shm, slot)->conn, 8);
+	ck_assert(!pgr_pool_take(&view[1], slot, 7));
+	assert_word(0, PGR_SLOT_IDLE, PGR_OWNER_NONE, PGR_PIN_NONE, 10);
+	ck_assert(pgr_pool_take(&view[1], slot, 8));
+	assert_word(0, PGR_SLOT_LEASED, 1, PGR_PIN_NONE, 11);
+	ck_assert(!pgr_pool_take(&view[0], slot, 8));
+}
+END_TEST
+
 START_TEST(test_pool_return_makes_it_idle)
 {
 	begin_idle(1);
@@ -635,6 +648,7 @@ UNIT_MAIN("pool", test_pool_paused_gives_nothing_and_keeps_what_was_leased, test
 	test_pool_mail_is_a_hint_the_word_decides, test_pool_mail_bit_stands_for_all_its_places,
 	test_pool_lease_asks_for_the_startup_parameters,
 	test_pool_renew_keeps_the_place_but_not_under_a_cancel,
+	test_pool_take_is_of_one_connection_and_not_of_a_later_one_in_its_place,
 	test_pool_return_makes_it_idle, test_pool_return_to_be_closed_tells_the_monitor,
 	test_pool_return_keeps_the_pin_and_nobody_gets_it,
 	test_pool_return_of_a_poisoned_one_closes_it, test_pool_transfer_is_a_new_lease,
