@@ -83,11 +83,11 @@ pgr_closing_watch(struct pgr_monitor *m, pgr_slot_id slot)
 	(void)fetch(m, watched_get(m, slot));
 }
 
-bool
-pgr_closing_begin(struct pgr_monitor *m, pgr_slot_id id, enum pgr_close_reason reason)
+/* w: the word as it was seen when the reason was. */
+static bool
+begin_closing(struct pgr_monitor *m, pgr_slot_id id, pgr_word w, enum pgr_close_reason reason)
 {
 	struct pgr_slot *slot = pgr_shm_slot(m->shm, id);
-	pgr_word w = atomic_load(&slot->word);
 
 	if (!pgr_word_leasable(w) ||
 		!atomic_compare_exchange_strong(&slot->word, &w,
@@ -97,6 +97,12 @@ pgr_closing_begin(struct pgr_monitor *m, pgr_slot_id id, enum pgr_close_reason r
 	atomic_store(&slot->reason, reason);
 	(void)pgr_closing_step(m, id);
 	return true;
+}
+
+bool
+pgr_closing_begin(struct pgr_monitor *m, pgr_slot_id id, enum pgr_close_reason reason)
+{
+	return begin_closing(m, id, atomic_load(&pgr_shm_slot(m->shm, id)->word), reason);
 }
 
 /* The connection has ended, or there never was one: the place is free again. */
@@ -334,12 +340,15 @@ void
 pgr_closing_event(struct pgr_monitor *m, struct pgr_watched *w)
 {
 	struct pgr_slot *slot = pgr_shm_slot(m->shm, w->slot);
+	pgr_word word = atomic_load(&slot->word); /* before conn: a later one cannot have this word */
 
 	if (w->fd < 0)
 		return;
-	if (pgr_word_state(atomic_load(&slot->word)) == PGR_SLOT_CLOSING)
+	if (pgr_word_state(word) == PGR_SLOT_CLOSING)
 		step_and_attend(m, w->slot);
-	else if (pgr_closing_begin(m, w->slot, PGR_CLOSE_SERVER))
+	else if (w->conn != atomic_load(&slot->conn))
+		return; /* pgr_pool_renew: what has ended was replaced already */
+	else if (begin_closing(m, w->slot, word, PGR_CLOSE_SERVER))
 		pgr_places_attend(m, (pgr_pool_id){atomic_load(&slot->pool) % PGR_POOLS_MAX});
 }
 
