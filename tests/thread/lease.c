@@ -59,6 +59,7 @@ match(struct wpool *pool)
 			COUNT(dials);
 			pool->dial[pool->dials++] = slot;
 			publish(pool);
+			dial_begin(slot);
 		}
 	}
 }
@@ -68,6 +69,7 @@ lease_close(struct wpool *pool, pgr_slot_id slot)
 {
 	COUNT(closed);
 	let_go(slot, false);
+	home_forget(slot);
 	(void)pgr_pool_return(&pool->view, slot, true);
 	match(pool);
 }
@@ -76,6 +78,11 @@ lease_close(struct wpool *pool, pgr_slot_id slot)
 static bool
 attach(struct wpool *pool, pgr_slot_id slot)
 {
+	if (atomic_load(&pgr_shm_slot(&shm, slot)->home) != 0 && !home_enter(slot)) {
+		lease_close(pool, slot);
+		return false;
+	}
+	home_fetch(slot);
 	switch (draw(60)) {
 	case 0:
 		let_go(slot, false);
@@ -175,7 +182,8 @@ lease_end(struct wpool *pool, pgr_slot_id slot)
 	if (hand_on(pool, slot))
 		return;
 	let_go(slot, true);
-	(void)pgr_pool_return(&pool->view, slot, false);
+	if (pgr_pool_return(&pool->view, slot, false) == PGR_RETURN_CLOSING)
+		home_forget(slot);
 	if (pgr_pool_wanted(&pool->view))
 		match(pool);
 }
@@ -183,6 +191,7 @@ lease_end(struct wpool *pool, pgr_slot_id slot)
 void
 dialed(struct wpool *pool, pgr_slot_id slot)
 {
+	home_begin(slot);
 	if (hand_on(pool, slot))
 		return;
 	publish(pool);
@@ -196,6 +205,38 @@ dial_failed(struct wpool *pool, pgr_slot_id slot)
 {
 	publish(pool);
 	lease_close(pool, slot);
+}
+
+/* use() and pgr_dial_anew(): the place stays ours while the connection ends, and is dialed for the same client. */
+void
+renew(struct wpool *pool, pgr_slot_id slot)
+{
+	if (!may_renew(slot) || !pgr_pool_renew(&pool->view, slot)) {
+		COUNT(renew_refused);
+		lease_close(pool, slot);
+		return;
+	}
+	COUNT(renewed);
+	if (atomic_load(&aimed[slot.n]) != 0)
+		fail("slot %u is dialed anew while a cancel is under way", slot.n);
+	home_forget(slot);
+	step("test.anew.parted");
+	atomic_store(&ended[slot.n], atomic_load(&pgr_shm_slot(&shm, slot)->conn));
+	dial_begin(slot);
+	pool->bound[pool->bounds++] = slot;
+}
+
+/* pgr_lease_dialed() and pgr_lease_dial_failed(), where the dial was for one client. */
+void
+renew_ended(struct wpool *pool, pgr_slot_id slot)
+{
+	if (draw(20) == 0) {
+		dial_failed(pool, slot);
+		return;
+	}
+	home_begin(slot);
+	pgr_pool_renewed(&pool->view, slot);
+	pool->lease[pool->leases++] = slot;
 }
 
 void
@@ -216,6 +257,7 @@ take_mail(struct wpool *pool)
 			COUNT(asked);
 			pool->dial[pool->dials++] = slot;
 			publish(pool);
+			dial_begin(slot);
 		}
 	}
 	match(pool);

@@ -1,14 +1,16 @@
 /*
  * The real code of the shared pool (shm/pool.c, shm/proc.c, monitor/sweep.c, monitor/places.c,
- * monitor/closing.c) with threads for processes: workers that lease, wait, hand over, cancel and die
- * anywhere, and a monitor that sweeps, closes, and takes workers for stopped that are only late. What
- * a worker does around it is a small copy of worker/lease.c and worker/cancel.c (lease.c) and worker.c
- * with tickets for clients; keep the order of its steps as it is there. truth.c judges.
+ * monitor/closing.c) with threads for processes: workers that lease, wait, hand over, cancel, lend each
+ * other what is under TLS, dial anew and die anywhere, and a monitor that sweeps, closes, and takes
+ * workers for stopped that are only late. What a worker does around it is a small copy of
+ * worker/lease.c and worker/cancel.c (lease.c), worker/home.c (home.c) and worker.c with tickets for
+ * clients; keep the order of its steps as it is there. truth.c judges.
  *
  * Played in short rounds. Nothing has a timer or a tick: a round ends when every thread sleeps on its
  * eventfd and none is readable. Then nobody may still wait: that would be a lost wake-up, which later
- * traffic would hide. All the time: one holder for a slot, never more holders than the limit, no
- * waiter of another worker overtaken beyond the bound.
+ * traffic would hide; and no connection may wait for its end. All the time: one holder for a slot,
+ * never more holders than the limit, no waiter of another worker overtaken beyond the bound, no place
+ * dialed before the home of its connection has said goodbye, died or let the monitor wait too long.
  *
  * usage: test_pool_threads [SECONDS [SEED]]; PGR_SEED does as well.
  */
@@ -22,16 +24,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/fdpass.h"
 
 #define LONG (10 * PGR_USEC_PER_SEC) /* longer than an offer may lie */
 #ifndef PGR_PATIENCE
 #define PGR_PATIENCE 60 /* seconds for one round */
 #endif
 
+static int vault; /* the master's end of the monitor's pair */
 static _Atomic uint32_t turns;
 static _Atomic bool stopping;
 static _Atomic bool deaths_allowed;
@@ -64,12 +69,14 @@ on_poke(bool passed_over)
 
 	while (pgr_proc_next_mail(&shm, me->self, &cursor, &id))
 		take_mail(&me->pool[id.n]);
-	if (!passed_over)
-		return;
-	COUNT(passed_over);
-	for (uint32_t n = 0; n < POOLS; n++)
-		if (me->pool[n].waiting > 0)
-			match(&me->pool[n]);
+	if (passed_over) {
+		COUNT(passed_over);
+		for (uint32_t n = 0; n < POOLS; n++)
+			if (me->pool[n].waiting > 0)
+				match(&me->pool[n]);
+	}
+	if (atomic_exchange(&pgr_shm_proc(&shm, me->self)->farewells, 0) != 0)
+		home_part();
 }
 
 static void
@@ -79,6 +86,7 @@ come_alive(void)
 
 	while (!pgr_proc_is(proc, PGR_LIFE_SWEPT))
 		sched_yield();
+	atomic_store(&proc->farewells, 0);
 	for (uint32_t n = 0; n < POOLS; n++) {
 		struct pgr_pool *pool = pgr_shm_pool(&shm, (pgr_pool_id){n});
 
@@ -87,6 +95,7 @@ come_alive(void)
 	}
 	atomic_store(&proc->slow, 0);
 	step("test.alive.cleared");
+	me->incarnation = pgr_slot_home(me->self, atomic_load(&proc->incarnation));
 	pgr_proc_mail_all(&shm, me->self);
 	atomic_store(&proc->life, PGR_LIFE_ALIVE);
 }
@@ -127,7 +136,15 @@ bury(unsigned k)
 	for (uint32_t s = 0; s < SLOTS; s++)
 		if (atomic_load(&holder[s]) == k + 1)
 			let_go((pgr_slot_id){s}, false);
+	for (uint32_t s = 0; s < SLOTS && k < WORKERS; s++) {
+		uint32_t spoken = me->home[s].conn;
+
+		if (spoken != 0)
+			atomic_compare_exchange_strong(&tls[s].spoken, &spoken, 0);
+	}
 	atomic_store(&pgr_shm_proc(&shm, k)->life, PGR_LIFE_DEAD);
+	if (k < WORKERS)
+		atomic_store(&buried[k], me->incarnation >> 8);
 	atomic_store(&shm.seg->died, 1);
 	me->mortal = false; /* the master does not die here */
 	pgr_proc_poke(&shm, PGR_PROC_MONITOR, true);
@@ -140,7 +157,8 @@ has_work(void)
 	bool work = me->budget > 0;
 
 	for (uint32_t p = 0; p < POOLS; p++)
-		work = work || me->pool[p].leases + me->pool[p].dials + me->pool[p].pins > 0;
+		work = work || me->pool[p].leases + me->pool[p].dials + me->pool[p].bounds +
+			me->pool[p].pins > 0;
 	return work;
 }
 
@@ -150,7 +168,7 @@ act(struct wpool *pool)
 	pgr_slot_id slot;
 	uint32_t i;
 
-	switch (draw(8)) {
+	switch (draw(9)) {
 	case 0:
 	case 1:
 	case 2:
@@ -165,6 +183,7 @@ act(struct wpool *pool)
 			return;
 		i = draw(pool->leases);
 		slot = pool->lease[i];
+		use_borrowed(slot);
 		if (draw(12) == 0)
 			pin(pool, slot);
 		if (draw(3) == 0)
@@ -172,10 +191,18 @@ act(struct wpool *pool)
 		take_out(pool->lease, &pool->leases, i);
 		if (draw(30) == 0)
 			lease_close(pool, slot);
+		else if (draw(30) == 0)
+			renew(pool, slot);
 		else
 			lease_end(pool, slot);
 		return;
 	case 5:
+		if (pool->bounds > 0) {
+			slot = pool->bound[0];
+			take_out(pool->bound, &pool->bounds, 0);
+			renew_ended(pool, slot);
+			return;
+		}
 		if (pool->dials == 0)
 			return;
 		i = draw(pool->dials);
@@ -189,6 +216,10 @@ act(struct wpool *pool)
 	case 6:
 		if (pool->pins > 0)
 			cancel_end(pool, draw(pool->pins));
+		return;
+	case 7:
+		for (i = 0; i < 8; i++)
+			home_run();
 		return;
 	default:
 		if (pool->waiting == 0 || draw(10) != 0)
@@ -211,6 +242,8 @@ worker(void *arg)
 		bury(me->self);
 	}
 	memset(me->pool, 0, sizeof(me->pool));
+	memset(me->home, 0, sizeof(me->home));
+	atomic_fetch_add(&pgr_shm_proc(&shm, me->self)->incarnation, 1); /* children.c's spawn() */
 	for (uint32_t n = 0; n < POOLS; n++)
 		pgr_pool_view_init(&me->pool[n].view, &shm, (pgr_pool_id){n}, me->self);
 	come_alive();
@@ -236,20 +269,119 @@ attend_all(struct pgr_monitor *m)
 static void
 end_of_an_idle_one(struct pgr_monitor *m)
 {
-	pgr_pool_id pool = {draw(POOLS)};
-	pgr_slot_id slot = {pool.n * PGR_CHUNK_SLOTS + draw(pool_size[pool.n])};
+	pgr_slot_id slot = draw_slot();
 
 	if (!pgr_closing_begin(m, slot, PGR_CLOSE_SERVER))
 		return;
 	COUNT(ends_of_idle);
-	pgr_places_attend(m, pool);
+	pgr_places_attend(m, (pgr_pool_id){pool_of(slot)});
+}
+
+/*
+ * The monitor hears of the end of a connection that was dialed anew: pgr_closing_event. Only the monitor
+ * closes what is IDLE without a pin, and then the generation stays.
+ */
+static void
+end_of_an_old_one(struct pgr_monitor *m)
+{
+	pgr_slot_id id = draw_slot();
+	struct pgr_slot *slot = pgr_shm_slot(&shm, id);
+	struct pgr_watched *w = m->watched[id.n];
+	pgr_word before = atomic_load(&slot->word);
+	uint32_t conn;
+
+	if (w == NULL || w->fd < 0 || w->conn != atomic_load(&ended[id.n]))
+		return;
+	COUNT(old_ends);
+	conn = w->conn;
+	pgr_closing_event(m, w);
+	if (pgr_word_leasable(before) && atomic_load(&slot->conn) != conn &&
+		atomic_load(&slot->word) == pgr_word_move(before, PGR_SLOT_CLOSING, PGR_OWNER_NONE, PGR_PIN_NONE))
+		fail("slot %u: connection %u is closed because of the end of %u", id.n,
+			atomic_load(&slot->conn), conn);
+}
+
+/* ---- the vault ---- */
+
+/* A server that has ended: what matters is when the monitor looks. */
+static int
+ended_server(void)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+		fail("no socket pair: %s", strerror(errno));
+	close(pair[1]);
+	return pair[0];
+}
+
+/* The master has every descriptor that the monitor asks for. */
+static void
+ask_vault(struct pgr_monitor *m)
+{
+	struct pgr_note note;
+	bool answered;
+	int fd;
+
+	do {
+		answered = false;
+		while (pgr_fdpass_receive(vault, &note, &fd) == PGR_OK) {
+			if (note.kind != PGR_NOTE_ASK)
+				continue;
+			note.kind = PGR_NOTE_HERE;
+			fd = ended_server();
+			answered = pgr_fdpass_send(vault, &note, fd) == PGR_OK;
+			close(fd);
+		}
+		pgr_closing_on_vault(m);
+	} while (answered);
+}
+
+/* Offers that are not taken grow old; but a home gets its time to say goodbye, unless we want it late. */
+static void
+pass_time(struct pgr_monitor *m)
+{
+	bool awaited = false;
+	bool hurry = draw(8) == 0;
+
+	for (uint32_t s = 0; s < SLOTS; s++) {
+		const struct pgr_watched *w = m->watched[s];
+
+		if (w == NULL || w->since == 0 || atomic_load(&tls[s].spoken) != w->conn)
+			continue;
+		awaited = true;
+		if (hurry)
+			atomic_store(&tls[s].late, true);
+	}
+	if (awaited && hurry)
+		COUNT(late);
+	if (!awaited || hurry)
+		m->now += LONG;
+}
+
+static void
+open_vault(struct pgr_monitor *m)
+{
+	struct pgr_err err;
+	int pair[2];
+
+	if (pgr_loop_open(&m->loop, &err) != PGR_OK || pgr_fdpass_pair(pair, &err) != PGR_OK)
+		fail("%s", err.message);
+	m->master = pair[0];
+	vault = pair[1];
 }
 
 static void
 forget_all(struct pgr_monitor *m)
 {
-	for (uint32_t s = 0; s < SLOTS; s++)
+	for (uint32_t s = 0; s < SLOTS; s++) {
+		if (m->watched[s] != NULL && m->watched[s]->fd >= 0)
+			close(m->watched[s]->fd);
 		free(m->watched[s]);
+	}
+	pgr_loop_close(&m->loop);
+	close(m->master);
+	close(vault);
 	for (uint32_t n = 0; n < POOLS; n++)
 		free(m->view[n]);
 	memset(m->watched, 0, SLOTS * sizeof(*m->watched));
@@ -264,15 +396,17 @@ run_monitor(struct pgr_monitor *m)
 	uint32_t cursor;
 	pgr_pool_id id;
 
+	open_vault(m);
 	atomic_store(&shm.seg->died, 0);
 	pgr_sweep(m);
 	atomic_store(&pgr_shm_proc(&shm, PGR_PROC_MONITOR)->life, PGR_LIFE_ALIVE);
 	attend_all(m);
 	pgr_proc_poke(&shm, PGR_PROC_MONITOR, true);
 	while (!atomic_load(&stopping)) {
+		ask_vault(m);
 		sleep_for_poke(PGR_PROC_MONITOR);
 		join_round();
-		m->now += LONG;
+		pass_time(m);
 		if (!read_poke(PGR_PROC_MONITOR, NULL))
 			continue;
 		if (atomic_exchange(&shm.seg->died, 0) != 0) {
@@ -286,6 +420,8 @@ run_monitor(struct pgr_monitor *m)
 			pgr_places_attend(m, id);
 		if (draw(4) == 0)
 			end_of_an_idle_one(m);
+		for (int i = 0; i < 8; i++)
+			end_of_an_old_one(m);
 	}
 }
 
@@ -317,9 +453,14 @@ dump(void)
 		for (uint32_t p = 0; p < pool_size[n]; p++) {
 			pgr_word w = shm_word(&shm, (pgr_pool_id){n}, p);
 
-			fprintf(stderr, "  place %u: state %d owner %u pin %u generation %llu\n", p,
-				(int)pgr_word_state(w), pgr_word_owner(w), pgr_word_pin(w),
-				(unsigned long long)pgr_word_generation(w));
+			pgr_slot_id id;
+			struct pgr_slot *slot = pgr_pool_slot(&shm, pool, p, &id);
+
+			fprintf(stderr, "  place %u: state %d owner %u pin %u generation %llu; connection %u,"
+				" home %x, spoken %u, farewell %u\n", p, (int)pgr_word_state(w), pgr_word_owner(w),
+				pgr_word_pin(w), (unsigned long long)pgr_word_generation(w), atomic_load(&slot->conn),
+				atomic_load(&slot->home), atomic_load(&tls[id.n].spoken),
+				atomic_load(&slot->farewell));
 		}
 		for (uint32_t k = 0; k < WORKERS; k++) {
 			uint64_t w = atomic_load(&pool->want[k]);
@@ -401,6 +542,9 @@ assert_quiet_segment(void)
 	for (uint32_t s = 0; s < SLOTS; s++)
 		if (atomic_load(&holder[s]) != 0)
 			fail("slot %u is still held", s);
+	for (uint32_t s = 0; s < SLOTS; s++)
+		if (pgr_word_state(atomic_load(&pgr_shm_slot(&shm, (pgr_slot_id){s})->word)) == PGR_SLOT_CLOSING)
+			fail("slot %u: nobody ends its connection, and all is quiet", s);
 	if (pgr_check_segment(&shm, text, sizeof(text)) != 0)
 		fail("the segment is not clean:\n%s", text);
 }
@@ -423,11 +567,11 @@ start(pthread_t *threads)
 	struct pgr_monitor *m = calloc(1, sizeof(*m));
 
 	PGR_ASSERT(m != NULL);
-	*m = (struct pgr_monitor){.shm = &shm, .now = NOW, .master = -1,
+	*m = (struct pgr_monitor){.shm = &shm, .now = NOW, .config = calloc(1, sizeof(*m->config)),
 		.watched = calloc(PGR_SLOTS_MAX, sizeof(*m->watched)),
 		.offer = calloc(PGR_SLOTS_MAX, sizeof(*m->offer)),
 		.view = calloc(PGR_POOLS_MAX, sizeof(*m->view))};
-	PGR_ASSERT(m->watched != NULL && m->offer != NULL && m->view != NULL);
+	PGR_ASSERT(m->config != NULL && m->watched != NULL && m->offer != NULL && m->view != NULL);
 	actor[WORKERS].monitor = m;
 	for (uint32_t i = 0; i <= WORKERS; i++) {
 		actor[i].self = i < WORKERS ? i : PGR_PROC_MONITOR;

@@ -17,6 +17,9 @@ struct actor actor[WORKERS + 1];
 struct front front[WORKERS][POOLS];
 _Atomic uint32_t holder[SLOTS];
 _Atomic uint64_t aimed[SLOTS];
+struct tls tls[SLOTS];
+_Atomic uint32_t ended[SLOTS];
+_Atomic uint32_t buried[WORKERS];
 _Atomic uint32_t round_now;
 uint64_t seed;
 __thread struct actor *me;
@@ -108,6 +111,14 @@ pool_of(pgr_slot_id slot)
 	return slot.n / PGR_CHUNK_SLOTS;
 }
 
+pgr_slot_id
+draw_slot(void)
+{
+	uint32_t p = draw(POOLS);
+
+	return (pgr_slot_id){p * PGR_CHUNK_SLOTS + draw(pool_size[p])};
+}
+
 void
 hold(pgr_slot_id slot, bool dial)
 {
@@ -121,6 +132,11 @@ hold(pgr_slot_id slot, bool dial)
 		if (atomic_exchange(&pgr_shm_slot(&shm, slot)->pid, 1) != 0)
 			fail("slot %u is dialed before its connection has ended", slot.n);
 		atomic_store(&aimed[slot.n], 0);
+		if (atomic_exchange(&tls[slot.n].spoken, 0) != 0 && !atomic_load(&tls[slot.n].late))
+			fail("slot %u is dialed before the home of its connection has said goodbye", slot.n);
+		atomic_store(&tls[slot.n].late, false);
+	} else if (atomic_load(&pgr_shm_slot(&shm, slot)->home) != me->incarnation) {
+		atomic_store(&tls[slot.n].touched, true);
 	}
 	if (atomic_exchange(&unclean[slot.n], true) && !dial)
 		fail("slot %u is leased as the dead or the failed have left it", slot.n);
