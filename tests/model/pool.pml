@@ -15,7 +15,7 @@
  *   NP pools (1), NS places (2; place s belongs to pool s % NP), NW workers (2)
  *   TODO clients per worker (2), TODOB of the others than worker 0 (TODO), TODO2 of a successor (1)
  *   MAXC deaths (1), MAXT waits that time out (1), MAXF failed logins (0), MAXK cancels (0), MAXR idle connections
- *   that the monitor closes (0)
+ *   that the monitor closes (0), MAXN leases whose connection is dialed anew for the same client (0)
  *   MB mail bits per pool and worker (default: one per place), PB bits of pmail (default: one per pool)
  *   GMASK generation mask (7), INITn first state of place n
  *   HOME: the clients of worker k want pool k % NP, else any
@@ -57,6 +57,9 @@
 #endif
 #ifndef MAXR
 #define MAXR 0
+#endif
+#ifndef MAXN
+#define MAXN 0
 #endif
 #ifndef MB
 #define MB ((NS + NP - 1) / NP)
@@ -186,21 +189,27 @@ byte holder[NS];	/* whose client uses it */
 bool dirty[NS];		/* its user died in mid-transaction */
 byte real[NS];		/* connections that the server has */
 byte cx[NS];		/* a cancel in flight: number of the lease that it is aimed at, plus 1 */
-#if MAXK
-byte con[NS];		/* number of the connection = its cancel key */
-byte lno[NS];		/* number of the lease, never wrong */
-#define COUNT(y) lno[y] = (lno[y] + 1) & 15
+#if MAXK || MAXN
+byte con[NS];		/* number of the connection; stands for its cancel key, too */
 #define NEWCON(y) con[y]++
 #else
-#define COUNT(y) skip
 #define NEWCON(y) skip
+#endif
+#if MAXK
+byte lno[NS];		/* number of the lease, never wrong */
+#define COUNT(y) lno[y] = (lno[y] + 1) & 15
+#else
+#define COUNT(y) skip
+#endif
+#if MAXN
+byte ended[NS];		/* the monitor will hear of the end of this connection, plus 1 */
 #endif
 #if STALL
 bool stopped;
 byte backs = STALL - 1;
 #endif
 
-byte crashes, tmo, dfail, kills, reaps;	/* budgets left */
+byte crashes, tmo, dfail, kills, reaps, renews;	/* budgets left */
 
 #define OR_DIE :: atomic { crashes > 0 -> crashes--; goto dead }
 
@@ -507,6 +516,9 @@ proctype Worker(byte k)
 	byte s, p, m, i, best, bt, c, g, ml, dial, bits, pbits, todo, held, need, pubd, pin, aim, key;
 	byte nw[NP], t0[NP], t1[NP];
 	bool ok, sent, chg, mute, again;
+#if MAXN
+	byte bound;		/* places that are dialed anew for a client that had them leased */
+#endif
 
 	todo = (k == 0 -> TODO : TODOB);
 	goto loop;
@@ -553,7 +565,11 @@ loop:
 		p = 0
 	od;
 end:	if
+#ifdef MUT_READ_AFTER_EXCHANGE
+	:: poke[k] ->
+#else
 	:: atomic { poke[k] -> poke[k] = 0 };	/* read(eventfd) */
+#endif
 #if STALL
 		if
 		:: d_step { slow[k] -> slow[k] = 0;
@@ -577,6 +593,9 @@ end:	if
 #endif
 #else
 		pbits = 1;
+#endif
+#ifdef MUT_READ_AFTER_EXCHANGE
+		if :: d_step { poke[k] = 0 } OR_DIE fi;
 #endif
 		p = 0;
 		do
@@ -646,6 +665,46 @@ end:	if
 #endif
 		if :: ok -> ok = 0 :: else -> RETURN(k, p) fi;
 		s = 0; p = 0
+#if MAXN
+	:: atomic { held != 0 && renews > 0 -> renews-- };	/* a client that has just got a connection needs another one */
+		s = (held & 1 -> 0 : (held & 2 -> 1 : 2));
+		if :: d_step { w = word[s] } OR_DIE fi;
+		if
+		:: d_step { word[s] == w && PIN(w) == 0 ->
+			assert(ST(w) == LEASED && OWN(w) == k && holder[s] == k);
+			word[s] = WORD(DIALING, k, NEXT(w), 0); bound = bound | BIT(s); held = held & ~BIT(s) }
+		:: d_step { word[s] != w || PIN(w) != 0 ->	/* not under a cancel: it is closed, and the client wants anew */
+			word[s] = WORD(CLOSING, 0, GEN(word[s]), 0); holder[s] = NONE; held = held & ~BIT(s); todo++ };
+			if :: d_step { poke[MON] = 1 } OR_DIE fi;
+			need = need | BIT(POOL(s))
+		OR_DIE
+		fi;
+		w = 0; s = 0
+	:: bound != 0 ->
+		s = (bound & 1 -> 0 : (bound & 2 -> 1 : 2));
+#ifndef MUT_RENEW_BEFORE_EOF
+		if :: d_step { real[s] = 0; ended[s] = con[s] + 1;	/* the true end is read, here and by the monitor */
+#if MAXK
+			cx[s] = 0
+#endif
+			} OR_DIE fi;
+#endif
+		if :: d_step { NEWCON(s); real[s]++; assert(real[s] <= 1) } OR_DIE fi;
+		if
+		:: d_step { assert(ST(word[s]) == DIALING && OWN(word[s]) == k && holder[s] == k);
+			word[s] = WORD(LEASED, k, NEXT(word[s]), 0); bound = bound & ~BIT(s); held = held | BIT(s) }
+#if MAXF
+		:: d_step { dfail > 0 -> dfail--;
+			word[s] = WORD(CLOSING, 0, GEN(word[s]), 0); holder[s] = NONE; bound = bound & ~BIT(s) };
+#ifndef MUT_RENEW_NO_POKE
+			if :: d_step { poke[MON] = 1 } OR_DIE fi;
+#endif
+			need = need | BIT(POOL(s))
+#endif
+		OR_DIE
+		fi;
+		s = 0
+#endif
 	:: dial != 0 ->
 		s = (dial & 1 -> 0 : (dial & 2 -> 1 : 2));
 		p = POOL(s);
@@ -709,7 +768,7 @@ end:	if
 		fi;
 		w = 0; s = 0
 	:: pin != 0 && !sent ->
-		if :: d_step { sent = 1; cx[pin - 1] = (con[pin - 1] == key -> aim + 1 : 0) } OR_DIE fi
+		if :: d_step { sent = 1; cx[pin - 1] = (con[pin - 1] == key && real[pin - 1] -> aim + 1 : 0) } OR_DIE fi
 #ifdef MUT_UNPIN_BEFORE_EOF
 	:: pin != 0 && sent ->
 #else
@@ -749,6 +808,9 @@ dead:	skip;	/* kill -9: what it held is in an unknown state */
 		poke[k] = 0;	/* the successor has an eventfd of its own; the hints are gone */
 		held = 0; w = 0; cw = 0; s = 0; p = 0; m = 0; i = 0; best = 0; bt = 0; c = 0; g = 0; ml = 0; dial = 0;
 		bits = 0; pbits = 0; ok = 0; need = 0; sent = 0; pin = 0; aim = 0; key = 0; pubd = 0; chg = 0; mute = 0;
+#if MAXN
+		bound = 0;
+#endif
 		todo = TODO2
 	};
 	/* master: waitpid, later */
@@ -757,8 +819,12 @@ dead:	skip;	/* kill -9: what it held is in an unknown state */
 }
 
 #if STALL
-/* a worker that runs is taken for a stopped one as often as the budget allows, a stopped one at every look */
-#define LATE(y) ((ST(word[y]) == GIVEN || ST(word[y]) == ASKED) && ((stopped && OWN(word[y]) == 0) || backs > 0))
+/*
+ * A worker that runs is taken for a stopped one as often as the budget allows, a stopped one at every look. Not the
+ * monitor by itself, when it waits (BAR): nobody would ever take slow from it.
+ */
+#define LATE(y) ((ST(word[y]) == GIVEN || ST(word[y]) == ASKED) && OWN(word[y]) != MON && \
+	((stopped && OWN(word[y]) == 0) || backs > 0))
 #endif
 
 proctype Monitor()
@@ -1041,6 +1107,14 @@ end:	if
 		goto takeback
 #endif
 #endif
+#if MAXN
+	:: d_step { ended[0] != 0 -> c = ended[0]; ended[0] = 0; x = 0 };
+		goto hangup
+#if NS > 1
+	:: d_step { ended[1] != 0 -> c = ended[1]; ended[1] = 0; x = 1 };
+		goto hangup
+#endif
+#endif
 #if MAXR
 	:: d_step { reaps > 0 && LEASABLE(word[0]) -> w = word[0]; reaps--; x = 0 };	/* idle for too long, or hung up */
 		if
@@ -1057,6 +1131,27 @@ end:	if
 #endif
 	OR_DIE
 	fi;
+#if MAXN
+hangup:	skip;	/* of connection c - 1, which was replaced without the monitor: what stands in its place must not be closed */
+#ifdef MUT_END_CON_FIRST
+	if :: d_step { ok = (con[x] == c - 1) } OR_DIE fi;
+#endif
+	if :: d_step { w = word[x] } OR_DIE fi;
+#ifdef MUT_END_OF_ANY
+	ok = 1;
+#else
+#ifndef MUT_END_CON_FIRST
+	if :: d_step { ok = (con[x] == c - 1) } OR_DIE fi;
+#endif
+#endif
+	if
+	:: d_step { ok && LEASABLE(w) && word[x] == w -> assert(con[x] == c - 1); word[x] = WORD(CLOSING, 0, GEN(w), 0) }
+	:: d_step { !ok || !LEASABLE(w) || word[x] != w -> skip }
+	OR_DIE
+	fi;
+	ok = 0; w = 0; c = 0; x = 0;
+	goto close;
+#endif
 #if STALL
 takeback:	/* unaccepted for too long: pass its owner over until it shows life, take the place back, match */
 #ifndef MUT_NO_SLOW
@@ -1185,6 +1280,7 @@ init {
 		do :: dfail < MAXF -> dfail++ :: break od;
 		do :: kills < MAXK -> kills++ :: break od;
 		do :: reaps < MAXR -> reaps++ :: break od;
+		do :: renews < MAXN -> renews++ :: break od;
 		do
 		:: x < NW -> run Worker(x); x++
 		:: else -> break

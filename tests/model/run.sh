@@ -3,7 +3,8 @@
 #
 # Prints one line each ("ok" or "BAD") and "N passed, N failed"; fails if one is BAD. Without argument all, with "quick"
 # those marked q, with names those, with "list" only the table. README.md says what the names mean.
-# BUILD keeps spin's output in a folder (default: a temporary one), JOBS how many run at once (2).
+# BUILD keeps spin's output in a folder (default: a temporary one), JOBS how many run at once (2), CPU_LIMIT seconds
+# of processor time for one (600).
 cd "$(dirname "$(realpath "$0")")" || exit 2
 for tool in spin gcc; do
 	command -v $tool >/dev/null || { echo "$tool is missing: run scripts/deps" >&2; exit 2; }
@@ -17,6 +18,7 @@ succ="$one -DTODO=1 -DTODO2=1 -DNS=1"
 die2="-DMAXC=2 -DMAXT=0 -DTODO=1 -DTODO2=0 -DNS=1 -DGMASK=1"
 cancel="$none -DTODO=2 -DNS=1 -DMAXK=1"
 cancel_die="$one -DTODO=1 -DTODO2=0 -DNS=1 -DMAXK=1"
+anew="-DMAXT=0 -DNS=1 -DMAXN=1"
 pools="-DNP=2 -DINIT1=IDLE"
 alias="$none -DINIT1=IDLE"
 xfer="-DXFER $none -DTODO=2 -DNS=1"
@@ -106,6 +108,7 @@ q|mut_transfer_no_generation|stranger  |pool|$xfer -DMAXK=1 -DMUT_XFER_NO_GEN
  |mut_transfer_pinned_no_gen|stranger  |pool|$xfer -DMAXK=1 -DMUT_XFER_PINNED -DMUT_XFER_NO_GEN
  |mut_transfer_no_publish   |forgotten |pool|$xfer -DTODO=3 -DMUT_XFER_NO_PUB
 q|barred                    |holds     |pool|$bar $none -DTODO=1
+ |barred_two_clients        |holds     |pool|$bar $none -DTODO=2 -DTODOB=1
  |barred_timeout            |holds     |pool|$bar $none -DTODO=1 -DMAXT=1
  |barred_failed_login       |holds     |pool|$bar $none -DTODO=1 -DMAXF=1
  |barred_no_endless_run     |holds     |pool|$bar $none -DTODO=1|-DNP|-m4000000 -l
@@ -122,10 +125,20 @@ q|mut_monitor_looks_once    |forgotten |pool|$bar $none -DTODO=1 -DMUT_LOOK_ONCE
  |mut_no_second_look        |lost      |pool|$bar $none -DTODO=1 -DMUT_NO_SECOND_LOOK
  |mut_unbar_no_match        |forgotten |pool|$bar $none -DTODO=1 -DMUT_SWEEP_NO_MATCH
  |mut_unbar_before_eof      |limit     |pool|$bar $none -DTODO=1 -DMAXF=1 -DMUT_UNBAR_BEFORE_EOF
- |mut_hungry_by_mask        |endless   |pool|$bar $none -DTODO=1 -DMUT_HUNGRY_BY_MASK
+ |mut_hungry_by_mask        |endless   |pool|$bar $none -DTODO=2 -DTODOB=1 -DMUT_HUNGRY_BY_MASK
  |mut_own_mail_counts       |endless   |pool|$bar $die -DMUT_OWN_MAIL_COUNTS
  |mut_monitor_keeps_want    |forgotten |pool|$bar -DNW=1 $one -DTODO=2 -DTODO2=1 -DMUT_MON_KEEPS_WANT
  |mut_flag_after_look       |forgotten |pool|$bar $none -DTODO=2 -DTODOB=1 -DHFLAG -DMUT_FLAG_AFTER_LOOK
+q|renew                     |holds     |pool|$anew -DMAXC=0 -DTODO=1
+ |renew_two_clients         |holds     |pool|$anew -DMAXC=0 -DTODO=2
+q|renew_failed_login        |holds     |pool|$anew -DMAXC=0 -DTODO=1 -DMAXF=1
+q|renew_two_slots           |holds     |pool|-DMAXT=0 -DMAXN=1 -DMAXC=0 -DTODO=1
+ |renew_crash               |holds     |pool|$anew -DMAXC=1 -DTODO=1 -DTODO2=0
+ |renew_cancel              |holds     |pool|$anew -DMAXC=0 -DTODO=1 -DMAXK=1 -DGMASK=3
+q|mut_end_of_replaced       |innocent  |pool|$anew -DMAXC=0 -DTODO=1 -DMUT_END_OF_ANY
+ |mut_end_number_before_word|innocent  |pool|$anew -DMAXC=0 -DTODO=1 -DMUT_END_CON_FIRST
+q|mut_renew_before_eof      |limit     |pool|$anew -DMAXC=0 -DTODO=1 -DMUT_RENEW_BEFORE_EOF
+ |mut_renew_failed_no_poke  |lost      |pool|$anew -DMAXC=0 -DTODO=1 -DMAXF=1 -DMUT_RENEW_NO_POKE
 q|stopped                   |holds     |pool|$stall -DTODO=2 -DTODOB=1
  |stopped_two_clients       |holds     |pool|$stall -DTODO=2
  |stopped_dialing           |holds     |pool|-DSTALL=3 $none -DTODO=1 -DNS=1 -DINIT0=FREE
