@@ -117,9 +117,9 @@ head_is(struct pgr_server *s, enum pgr_reply_kind kind)
 	return r != NULL && r->kind == kind;
 }
 
-/* What the server skips until the next Sync will not be answered. */
+/* What was asked for will not be answered. */
 static void
-undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
+undo(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 {
 	struct pgr_client *c = pgr_server_client(s);
 
@@ -133,18 +133,30 @@ undo_reply(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 		pgr_names_remove(w->statements, c->names, r->named);
 	if (c != NULL && r->named != NULL && r->kind == PGR_REPLY_LOCAL_CLOSE)
 		pgr_names_restore(w->statements, &c->names, r->named);
-	release_reply(w, s, r);
-	pgr_replies_pop(&s->replies);
 }
 
+/* The first n will not be answered, the youngest is undone first: a name may have changed its meaning twice. */
+static void
+undo_first(struct pgr_worker *w, struct pgr_server *s, uint32_t n)
+{
+	for (uint32_t i = n; i > 0; i--)
+		undo(w, s, pgr_replies_at(&s->replies, i - 1));
+	for (; n > 0; n--) {
+		release_reply(w, s, pgr_replies_head(&s->replies));
+		pgr_replies_pop(&s->replies);
+	}
+}
+
+/* What the server skips until the next Sync will not be answered. */
 static void
 drop_to_sync(struct pgr_worker *w, struct pgr_server *s)
 {
-	struct pgr_reply *r;
+	uint32_t n = 0;
 
-	while ((r = pgr_replies_head(&s->replies)) != NULL && r->kind != PGR_REPLY_SYNC)
-		undo_reply(w, s, r);
-	s->skipping = r == NULL;
+	while (n < s->replies.count && pgr_replies_at(&s->replies, n)->kind != PGR_REPLY_SYNC)
+		n++;
+	s->skipping = n == s->replies.count;
+	undo_first(w, s, n);
 }
 
 /* Where msg has the server's name of the statement that the message at the head is about; or NULL. */
@@ -297,6 +309,8 @@ repeat(struct pgr_worker *w, struct pgr_server *s)
 	end = pgr_replies_head(&s->replies);
 	end->ours = true;
 	end->purpose = PGR_PURPOSE_AGAIN;
+	s->repeated = true;
+	s->leg->tried = true; /* nothing that the client sends meanwhile goes before it */
 }
 
 static void
@@ -507,6 +521,7 @@ on_client_ready(
 {
 	if (s->settings_failed)
 		return; /* the session ends */
+	s->repeated = false;
 	s->refused_block = s->status != PGR_TXN_IDLE && c->mode == PGR_MODE_STATEMENT;
 	c->leg.held = may_restore(s, c, 1);
 	if (s->refused_block || c->leg.held)
@@ -702,6 +717,7 @@ on_description(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32
 	if (p[0] == PGR_MSG_PARAMETER_DESCRIPTION && is_taken_back(w, s, p + size))
 		return;
 	pass_on(w, s, p, size);
+	s->kept = 0; /* the client has a part of the answer */
 	pgr_prepared_said(w, s, p[0], p + PGR_WIRE_HEADER, size - PGR_WIRE_HEADER);
 	if (p[0] == PGR_MSG_ROW_DESCRIPTION)
 		answered(w, s);
@@ -733,8 +749,10 @@ on_header(struct pgr_worker *w, struct pgr_server *s, char type, uint32_t size)
 	s->skip_forward = forwards(s);
 	if (type == PGR_MSG_DATA_ROW)
 		s->found = true; /* looked at by who has probed */
-	if (PGR_UNLIKELY(size > WHOLE_MOST) && is_kept(s, type))
+	if (PGR_UNLIKELY(size > WHOLE_MOST) && is_kept(s, type)) {
+		s->kept = 0;
 		pgr_prepared_said(w, s, type, NULL, 0);
+	}
 	if (type == PGR_MSG_ROW_DESCRIPTION && head_is(s, PGR_REPLY_DESCRIBE))
 		answered(w, s);
 	else if (type == PGR_MSG_COPY_IN)
@@ -895,7 +913,7 @@ pgr_back_forget(struct pgr_worker *w, struct pgr_server *s)
 	}
 	pgr_replies_fini(&s->replies);
 	s->batch = s->skipping = s->copy_in = s->reset = s->rolled_back = s->settings_failed = s->stray_sync = false;
-	s->to_describe = s->probe = s->doomed = s->uncancelable = s->looks = false;
+	s->probe = s->doomed = s->uncancelable = s->looks = false;
 	s->unnamed_pending = 0;
 	s->status = PGR_TXN_IDLE;
 	memset(&s->cycle, 0, sizeof(s->cycle));
@@ -921,13 +939,15 @@ static void
 fail_owed(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, const struct pgr_err *err)
 {
 	bool failed = s->skipping; /* then the client has had the error of this batch */
-	struct pgr_reply *r;
 
-	while ((r = pgr_replies_head(&s->replies)) != NULL) {
+	for (uint32_t i = s->replies.count; i > 0; i--)
+		undo(w, s, pgr_replies_at(&s->replies, i - 1));
+	for (struct pgr_reply *r; (r = pgr_replies_head(&s->replies)) != NULL;) {
 		bool ends = (!r->ours || r->purpose == PGR_PURPOSE_AGAIN) && (r->kind == PGR_REPLY_QUERY ||
 			r->kind == PGR_REPLY_FUNCTION || r->kind == PGR_REPLY_SYNC);
 
-		undo_reply(w, s, r);
+		release_reply(w, s, r);
+		pgr_replies_pop(&s->replies);
 		if (!ends)
 			continue;
 		if (!pgr_vec_roomy(&w->out))

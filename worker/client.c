@@ -578,6 +578,7 @@ client_free(struct pgr_worker *w, struct pgr_client *c)
 		w->free_recs[w->free_rec_count++] = c->rec.n;
 	pgr_login_free(w, c);
 	pgr_names_clear(w->statements, &c->names);
+	pgr_named_unref(w->statements, c->portal);
 	pgr_statement_unref(w->statements, c->unnamed);
 	pgr_track_fini(&c->track);
 	pgr_settings_unref(c->settings);

@@ -30,6 +30,7 @@
 
 #define OWED_MOST (1u << 20)  /* unsent answers at which a client is not read any more */
 #define PARSE_MOST (64u << 20) /* text of a prepared statement that is kept */
+#define COMPARES_MOST 3        /* while what statements look like goes on changing */
 #define ALONE_MOST 16          /* messages of a batch that is answered without a server */
 
 /* What became of the message at hand. */
@@ -82,9 +83,9 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 	bool forget = !s->continued &&
 		atomic_load_explicit(&s->pool->view.pool->sequences, memory_order_relaxed) != 0;
 
-	c->leg.fresh = c->leg.compares = s->hurried = false;
+	c->leg.fresh = s->hurried = s->repeated = false;
+	c->leg.compares = 0;
 	s->kept_batch = s->kept = 0;
-	s->to_describe = false;
 	if (atomic_load_explicit(&slot->startup, memory_order_relaxed) != 0)
 		pgr_client_forget_settings(c); /* they are the server's */
 	else if (forget || atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
@@ -609,16 +610,25 @@ struct bind {
 	size_t name_len;
 };
 
-/* Is the next message, if it is there, the Describe of its portal? */
-static bool
-is_described(const struct bind *b)
+/* Is the next message the Describe of its portal? AGAIN: it is not there yet, as far as c->in_need says. */
+static enum pgr_rc
+is_described(struct pgr_client *c, const struct bind *b)
 {
 	const char *next = b->p + b->size;
 	size_t size = PGR_WIRE_HEADER + 1 + b->portal_len + 1;
+	size_t behind = b->have > b->size ? b->have - b->size : 0;
 
-	return b->have >= b->size + size && next[0] == PGR_MSG_DESCRIBE && pgr_wire_size(next) == size &&
-		next[PGR_WIRE_HEADER] == 'P' &&
-		memcmp(next + PGR_WIRE_HEADER + 1, b->portal, b->portal_len + 1) == 0;
+	if (b->size > PGR_BUFFER / 2)
+		return PGR_FAIL; /* that much is not waited for */
+	if (behind < PGR_WIRE_HEADER) {
+		c->in_need = b->size + PGR_WIRE_HEADER; /* a Bind alone is not answered: more comes */
+		return PGR_AGAIN;
+	}
+	if (next[0] != PGR_MSG_DESCRIBE || pgr_wire_size(next) != size)
+		return PGR_FAIL;
+	c->in_need = b->size + (uint32_t)size;
+	return behind < size ? PGR_AGAIN : next[PGR_WIRE_HEADER] == 'P' &&
+			memcmp(next + PGR_WIRE_HEADER + 1, b->portal, b->portal_len + 1) == 0 ? PGR_OK : PGR_FAIL;
 }
 
 /* Is the answer, or the values at hand, not what the client was told that the statement looks like? */
@@ -629,30 +639,50 @@ is_told_otherwise(const struct pgr_description *told, const struct pgr_descripti
 		(told->params != said->params && told->params != 0);
 }
 
+static uint32_t
+hash_of_portal(const struct pgr_worker *w, const char *name, size_t len)
+{
+	return len == 0 ? 0 : (uint32_t)pgr_hash64(&w->shm->seg->hash_key, name, len) | 1;
+}
+
+static void
+forget_portal(struct pgr_worker *w, struct pgr_client *c)
+{
+	pgr_named_unref(w->statements, c->portal);
+	c->portal = NULL;
+}
+
 /*
- * Then it asks now, or has never asked, or must not have it. OK: it may be sent. AGAIN: the server is asked
- * first what it looks like. FAIL: it is refused.
+ * Then it asks now, or has never asked, or must not have it. NEXT: it may be sent. WAIT, MORE: the server is
+ * asked first what it looks like, or more is to be read. END: it is refused.
  */
-static PGR_COLD enum pgr_rc
+static PGR_COLD enum feed
 settle_description(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, struct pgr_named *named,
 	const struct pgr_description *said)
 {
-	struct pgr_description *told = &named->told;
-	struct pgr_server *s = c->leg.server;
-	bool described = is_described(b);
-	bool known = described || told->rows == 0 || told->rows == said->rows;
+	const struct pgr_description *told = &named->told;
+	bool fits = told->rows == 0 || told->rows == said->rows;
+	enum pgr_rc described = PGR_FAIL;
 
-	if ((!known || (told->params != said->params && told->params != 0)) && !s->skipping) {
-		if (c->leg.compares)
-			return PGR_FAIL;
-		pgr_prepared_compare(w, c, named);
-		return PGR_AGAIN;
+	if (c->leg.server->skipping)
+		return FEED_NEXT;
+	if (!fits) {
+		described = is_described(c, b);
+		if (described == PGR_AGAIN)
+			return FEED_MORE;
+		c->in_need = 0;
 	}
-	if (described && said->rows != 0)
-		told->rows = said->rows; /* it will be told so */
-	else
-		s->to_describe = described;
-	return PGR_OK;
+	if ((!fits && described != PGR_OK) || (told->params != said->params && told->params != 0)) {
+		if (c->leg.compares > 0 && (said->rows != 0 || c->leg.compares == COMPARES_MOST))
+			return FEED_END;
+		c->leg.compares++;
+		pgr_prepared_compare(w, c, named);
+		return FEED_WAIT;
+	}
+	forget_portal(w, c);
+	c->portal = pgr_named_ref(named);
+	c->portal_hash = hash_of_portal(w, b->portal, b->portal_len);
+	return FEED_NEXT;
 }
 
 /* What an Execute of its portal would run. */
@@ -673,15 +703,17 @@ bind_named(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, str
 {
 	struct pgr_reading *reading = named->statement->reading;
 	struct pgr_server *s = c->leg.server;
-	enum pgr_rc rc = PGR_OK;
+	enum feed settled = FEED_NEXT;
 	uint32_t used;
 
 	if (PGR_UNLIKELY(is_told_otherwise(&named->told, said)))
-		rc = settle_description(w, c, b, named, said);
-	if (rc == PGR_AGAIN)
-		return FEED_WAIT;
-	c->leg.compares = false;
-	if (rc == PGR_FAIL)
+		settled = settle_description(w, c, b, named, said);
+	else if (PGR_UNLIKELY(c->portal != NULL))
+		forget_portal(w, c);
+	if (settled == FEED_WAIT || settled == FEED_MORE)
+		return settled;
+	c->leg.compares = 0;
+	if (settled == FEED_END)
 		return refused_as_changed(w, c, named, b->size);
 	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
 	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
@@ -711,6 +743,8 @@ bind_as_it_is(struct pgr_worker *w, struct pgr_client *c, const struct bind *b)
 {
 	struct pgr_reading *reading = b->name_len == 0 ? pgr_prepared_unnamed_reading(c) : NULL;
 
+	if (c->portal != NULL)
+		forget_portal(w, c);
 	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
 	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
 		(void)refused_in_batch(w, c, pgr_reading_ref(reading));
@@ -783,18 +817,14 @@ close_alone(struct pgr_worker *w, struct pgr_client *c, const char *name, size_t
 	return FEED_NEXT;
 }
 
-/* The Describe, noted as r, of the portal that was bound just before: what its statement looks like is kept. */
+/* The Describe of a portal, noted as r: if it is the one bound last, what its statement looks like is kept. */
 static PGR_COLD void
-keep_description(struct pgr_server *s, struct pgr_reply *r)
+keep_description(struct pgr_worker *w, struct pgr_client *c, struct pgr_reply *r, const char *name, size_t len)
 {
-	struct pgr_replies *q = &s->replies;
-	const struct pgr_reply *bind = q->count >= 2 ? pgr_replies_at(q, q->count - 2) : NULL;
-
-	s->to_describe = false;
-	if (bind == NULL || bind->kind != PGR_REPLY_BIND || bind->named == NULL || r->kind == PGR_REPLY_NONE)
+	if (r->kind == PGR_REPLY_NONE || hash_of_portal(w, name, len) != c->portal_hash)
 		return;
-	r->named = pgr_named_ref(bind->named);
-	r->statement = pgr_statement_ref(bind->named->statement);
+	r->named = pgr_named_ref(c->portal);
+	r->statement = pgr_statement_ref(c->portal->statement);
 }
 
 /* Describe and Close: 'S' or 'P' and a name. */
@@ -835,8 +865,8 @@ on_describe_or_close(
 		named = pgr_prepared_find(w, c, name, (size_t)len, &said);
 	r = pgr_ask_named(c, closes ? PGR_REPLY_CLOSE : PGR_REPLY_DESCRIBE, named);
 	if (named == NULL) {
-		if (c->leg.server->to_describe && !statement && !closes)
-			keep_description(c->leg.server, r);
+		if (c->portal != NULL && !statement && !closes)
+			keep_description(w, c, r, name, (size_t)len);
 		pgr_vec_add(&w->out, p, size);
 		return FEED_NEXT;
 	}

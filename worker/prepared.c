@@ -341,7 +341,7 @@ pgr_prepared_compare(struct pgr_worker *w, struct pgr_client *c, struct pgr_name
 	memcpy(body + 1, st->name, PGR_STATEMENT_NAME + 1);
 	pgr_wire_bare(pgr_vec_room(&w->out, PGR_WIRE_HEADER), PGR_MSG_FLUSH);
 	s->batch = true;
-	c->leg.compares = c->leg.tried = c->stalled = true;
+	c->leg.tried = c->stalled = true;
 }
 
 void
@@ -397,7 +397,8 @@ can_repeat(struct pgr_server *s, const struct pgr_client *c)
 	uint32_t at = 0;
 	uint32_t size;
 
-	if (s->kept == 0 || s->kept_at != q->head || c->skip > 0 || c->state != PGR_SESSION_READY ||
+	if (s->kept == 0 || s->repeated || s->status != PGR_TXN_IDLE || s->kept_at != q->head ||
+		c->skip > 0 || c->state != PGR_SESSION_READY ||
 		last->kind != PGR_REPLY_SYNC || last->batch != s->kept_batch)
 		return false;
 	while (s->kept - at >= PGR_WIRE_HEADER) {

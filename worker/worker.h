@@ -105,7 +105,7 @@ struct pgr_leg {
 	pgr_usec wait_since;
 	bool fresh; /* leased, and the settings were not yet compared */
 	bool tried; /* what was sent may come out otherwise: nothing else is until it is answered */
-	bool compares; /* it was asked what the statement of the Bind at hand looks like now */
+	uint8_t compares; /* how often it was asked what the statement of the Bind at hand looks like now */
 	bool judging; /* waits for the catalog, before a text is sent */
 	bool held;  /* a ReadyForQuery is held back until startup values are put back */
 };
@@ -175,6 +175,8 @@ struct pgr_client {
 	struct pgr_statement *unnamed;
 	struct pgr_reading *bound;     /* of the unnamed portal */
 	struct pgr_portal *portals;    /* named ones whose statement has a reading */
+	struct pgr_named *portal;      /* bound last of those whose description is to be kept; NULL: none */
+	uint32_t portal_hash;          /* of that portal's name */
 	bool portals_doubtful;         /* a Bind has failed since the transaction began */
 	struct pgr_login *login; /* only until READY */
 	struct pgr_console *console; /* only in CONSOLE */
@@ -267,11 +269,11 @@ struct pgr_server {
 	uint32_t making; /* those that are DDL */
 	struct pgr_cycle cycle;
 	struct pgr_settings *reports; /* ParameterStatus that were not yet taken into account; NULL: none */
-	bool to_describe;    /* what the next message asks to be described is to be kept */
 	uint32_t batch_at;   /* position in replies of the first message of the batch at hand, or of one before */
 	uint32_t kept_batch; /* the batch whose beginning is kept, or was too much to be kept; 0: none */
 	uint32_t kept_at;    /* position in replies of its first message */
 	uint16_t kept;       /* bytes; 0: it cannot be sent again */
+	bool repeated;       /* it was, once */
 	char keeps[PGR_KEPT_MOST];
 	uint32_t unnamed_pending; /* Parse of the unnamed statement in this batch, unanswered */
 	pgr_usec deadline;        /* of settling or dialing; 0: none */
