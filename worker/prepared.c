@@ -151,6 +151,7 @@ pgr_prepared_ensure(struct pgr_worker *w, struct pgr_client *c, struct pgr_state
 		return said;
 	pgr_prepared_evict(w, c);
 	pgr_prepared_parse(w, c, st, NULL, true);
+	c->leg.server->batch = true; /* whatever becomes of the message that needs it */
 	return &unsaid;
 }
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness import fakeserver as fs
-from harness import wire
+from harness import proc, wire
 from test_altered import PLAN, SELECT, TO_TEXT, Connections, asked, plan, pool, prepared, run, run_described, table  # noqa: F401 (fixtures)
 
 assert Connections and pool and table
@@ -129,6 +129,22 @@ def test_many_parameters_are_described_once(pool, table):
         assert asked(a, wire.describe("S", "s")).types == "tTZ"
         table.execute(TO_TEXT)
         assert asked(a, wire.describe("S", "s")).types in ("tTZ", "tEZ", "EZ")
+
+
+def test_a_client_that_vanishes_behind_a_bind_leaves_a_good_connection(pool, table):
+    """The server has been sent a Parse of ours, and nothing that would have it answer."""
+    a, b = pool.client(), pool.client()
+    with pool.on(0):
+        prepared(a)
+    pid = "SELECT pg_backend_pid()"
+    with pool.on(1):
+        before = b.query(pid).value()
+        count = pool.one.show("stats")[0]["total_bind_count"]
+        a.send(wire.bind("", "s"))
+        proc.wait_for(lambda: [row for row in pool.one.show("clients") if row["state"] == "active"][1:], "it to have the connection")
+        a.reset()
+        assert b.query(pid).value() == before
+        assert pool.one.show("stats")[0]["total_bind_count"] == count
 
 
 # -- without end

@@ -635,3 +635,17 @@ def test_more_text_than_a_client_may_keep_is_refused(pg, pgroute):
         assert client.ready().rows == [("3",)]
         client.send(close("S", "s0"), long(4), bind("", "s4"), execute(), sync())
         assert client.ready().rows == [("4",)]
+
+
+@pytest.mark.xfail(strict=True, reason="in transaction mode SQL does not know what the protocol has prepared: 26000")
+def test_sql_executes_what_the_protocol_prepared(pg, pgroute):
+    """As asyncpg's test_prepare_explicitly_named: the two share their names."""
+    one = pgroute(pg, defaults={"pool_size": 2})
+    seen = []
+    for port in (pg.port, one.port):
+        with wire.Client(port).login() as client:
+            client.send(parse("mine", "SELECT 'mine'"), sync())
+            client.ready()
+            seen.append([client.query("EXECUTE mine").rows, client.query("DEALLOCATE mine").sqlstates, client.query("EXECUTE mine").sqlstates])
+            client.terminate()
+    assert seen[1] == seen[0]
