@@ -135,16 +135,19 @@ undo(struct pgr_worker *w, struct pgr_server *s, struct pgr_reply *r)
 		pgr_names_restore(w->statements, &c->names, r->named);
 }
 
-/* The first n will not be answered, the youngest is undone first: a name may have changed its meaning twice. */
+/* The same for the first n, the youngest at first: a name may have changed its meaning twice. */
 static void
 undo_first(struct pgr_worker *w, struct pgr_server *s, uint32_t n)
 {
 	for (uint32_t i = n; i > 0; i--)
 		undo(w, s, pgr_replies_at(&s->replies, i - 1));
-	for (; n > 0; n--) {
-		release_reply(w, s, pgr_replies_head(&s->replies));
-		pgr_replies_pop(&s->replies);
-	}
+}
+
+static void
+drop_head(struct pgr_worker *w, struct pgr_server *s)
+{
+	release_reply(w, s, pgr_replies_head(&s->replies));
+	pgr_replies_pop(&s->replies);
 }
 
 /* What the server skips until the next Sync will not be answered. */
@@ -157,6 +160,8 @@ drop_to_sync(struct pgr_worker *w, struct pgr_server *s)
 		n++;
 	s->skipping = n == s->replies.count;
 	undo_first(w, s, n);
+	for (; n > 0; n--)
+		drop_head(w, s);
 }
 
 /* Where msg has the server's name of the statement that the message at the head is about; or NULL. */
@@ -676,12 +681,17 @@ wants_whole(char type, uint32_t size)
 	}
 }
 
-/* Is this the description of a statement, and to be kept? */
+/* Is the head the Describe of a statement, and the answer to be kept? */
+static inline bool
+keeps_answer(struct pgr_server *s)
+{
+	return head_is(s, PGR_REPLY_DESCRIBE) && pgr_replies_head(&s->replies)->statement != NULL;
+}
+
 static inline bool
 is_kept(struct pgr_server *s, char type)
 {
-	return (type == PGR_MSG_ROW_DESCRIPTION || type == PGR_MSG_PARAMETER_DESCRIPTION) &&
-		head_is(s, PGR_REPLY_DESCRIBE) && pgr_replies_head(&s->replies)->statement != NULL;
+	return (type == PGR_MSG_ROW_DESCRIPTION || type == PGR_MSG_PARAMETER_DESCRIPTION) && keeps_answer(s);
 }
 
 /*
@@ -777,7 +787,7 @@ on_message(struct pgr_worker *w, struct pgr_server *s, const char *p, uint32_t s
 	case PGR_MSG_CLOSE_COMPLETE:
 		return on_answer(w, s, PGR_REPLY_CLOSE, p, size);
 	case PGR_MSG_NO_DATA:
-		if (head_is(s, PGR_REPLY_DESCRIBE) && pgr_replies_head(&s->replies)->statement != NULL)
+		if (keeps_answer(s))
 			pgr_prepared_said(w, s, p[0], NULL, 0);
 		return on_answer(w, s, PGR_REPLY_DESCRIBE, p, size);
 	case PGR_MSG_ROW_DESCRIPTION:
@@ -940,14 +950,12 @@ fail_owed(struct pgr_worker *w, struct pgr_server *s, struct pgr_client *c, cons
 {
 	bool failed = s->skipping; /* then the client has had the error of this batch */
 
-	for (uint32_t i = s->replies.count; i > 0; i--)
-		undo(w, s, pgr_replies_at(&s->replies, i - 1));
-	for (struct pgr_reply *r; (r = pgr_replies_head(&s->replies)) != NULL;) {
+	undo_first(w, s, s->replies.count);
+	for (const struct pgr_reply *r; (r = pgr_replies_head(&s->replies)) != NULL;) {
 		bool ends = (!r->ours || r->purpose == PGR_PURPOSE_AGAIN) && (r->kind == PGR_REPLY_QUERY ||
 			r->kind == PGR_REPLY_FUNCTION || r->kind == PGR_REPLY_SYNC);
 
-		release_reply(w, s, r);
-		pgr_replies_pop(&s->replies);
+		drop_head(w, s);
 		if (!ends)
 			continue;
 		if (!pgr_vec_roomy(&w->out))

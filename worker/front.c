@@ -75,6 +75,13 @@ apply_settings(struct pgr_worker *w, struct pgr_client *c, bool forget)
 		s->settings_failed = true;
 }
 
+/* What is asked for from now on is of another batch. */
+static inline void
+begin_batch(struct pgr_server *s)
+{
+	s->batch_at = s->replies.head + s->replies.count;
+}
+
 void
 pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 {
@@ -90,7 +97,7 @@ pgr_front_begin_lease(struct pgr_worker *w, struct pgr_client *c)
 		pgr_client_forget_settings(c); /* they are the server's */
 	else if (forget || atomic_load_explicit(&slot->settings, memory_order_relaxed) != c->settings->hash)
 		apply_settings(w, c, forget);
-	s->batch_at = s->replies.head + s->replies.count;
+	begin_batch(s);
 	if (c->mode == PGR_MODE_SESSION) {
 		c->pin = PGR_PIN_SESSION_REASON;
 		pgr_settings_unknown(slot);
@@ -273,13 +280,6 @@ may_ask_sequence(const struct pgr_client *c, const struct pgr_reading *reading)
 		return true;
 	atomic_store_explicit(&s->pool->view.pool->sequences, 1, memory_order_relaxed);
 	return s->continued || s->skipping || reading->several || has_run(s);
-}
-
-/* What is asked for from now on is of another batch. */
-static inline void
-begin_batch(struct pgr_server *s)
-{
-	s->batch_at = s->replies.head + s->replies.count;
 }
 
 /* Its Sync was noted. */
@@ -697,6 +697,20 @@ note_portal(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, st
 		pgr_client_pin(w, c, PGR_PIN_SETTINGS_REASON, true);
 }
 
+/* The Bind is counted, and its portal noted. False: the client must not have what it asks for. */
+static inline bool
+may_bind(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, struct pgr_reading *reading)
+{
+	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
+	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
+		(void)refused_in_batch(w, c, pgr_reading_ref(reading));
+		return false;
+	}
+	if (reading != NULL || c->bound != NULL || c->portals != NULL) /* mostly nothing is */
+		note_portal(w, c, b, reading);
+	return true;
+}
+
 static enum feed
 bind_named(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, struct pgr_named *named,
 	const struct pgr_description *said)
@@ -715,13 +729,8 @@ bind_named(struct pgr_worker *w, struct pgr_client *c, const struct bind *b, str
 	c->leg.compares = 0;
 	if (settled == FEED_END)
 		return refused_as_changed(w, c, named, b->size);
-	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
-	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
-		(void)refused_in_batch(w, c, pgr_reading_ref(reading));
+	if (!may_bind(w, c, b, reading))
 		return bind_refused(c, b->size);
-	}
-	if (reading != NULL || c->bound != NULL || c->portals != NULL) /* mostly nothing is */
-		note_portal(w, c, b, reading);
 	(void)pgr_ask_named(c, PGR_REPLY_BIND, named);
 	if (s->kept_batch != s->replies.batch)
 		pgr_prepared_keep(s, b->p, b->have);
@@ -745,13 +754,8 @@ bind_as_it_is(struct pgr_worker *w, struct pgr_client *c, const struct bind *b)
 
 	if (c->portal != NULL)
 		forget_portal(w, c);
-	pgr_stat_add(&c->leg.pool->stats->bind_count, 1);
-	if (reading != NULL && reading->sequence && !may_ask_sequence(c, reading)) {
-		(void)refused_in_batch(w, c, pgr_reading_ref(reading));
+	if (!may_bind(w, c, b, reading))
 		return bind_refused(c, b->size);
-	}
-	if (reading != NULL || c->bound != NULL || c->portals != NULL) /* mostly nothing is */
-		note_portal(w, c, b, reading);
 	(void)pgr_ask(c, PGR_REPLY_BIND);
 	c->leg.server->batch = true;
 	forward(c, b->size);
